@@ -1,0 +1,132 @@
+"""HOW MUCH: what is set aside while a call runs, what was charged, and the log people read.
+
+Quota is a 64-bit integer of points. Ids instead of foreign keys: rows outlive the users, tokens and channels they
+name, and logs may live in another database.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class EntryKind(models.TextChoices):
+    OPENING = "opening", _("opening balance")
+    GIFT = "gift", _("gift")
+    INVITATION = "invitation", _("invitation")
+    TOP_UP = "top_up", _("top-up")
+    REDEMPTION = "redemption", _("redemption code")
+    ADMIN = "admin", _("changed by an administrator")
+    CHARGE = "charge", _("charge")
+
+
+class LedgerEntry(models.Model):
+    """One movement of one balance. Append-only: a user's quota is the sum of these at every commit (invariant I1)."""
+
+    user_id = models.BigIntegerField()
+    kind = models.CharField(max_length=16, choices=EntryKind.choices)
+    amount = models.BigIntegerField()  # points; charges are negative or 0
+    created_at = models.BigIntegerField()
+    # A charge carries its call's request id, a redemption its code's: the second one is refused (I3).
+    reference = models.CharField(max_length=64, unique=True, null=True)
+    token_id = models.BigIntegerField(default=0)
+    channel_id = models.BigIntegerField(default=0)
+    actor_id = models.BigIntegerField(default=0)
+    note = models.CharField(max_length=255, default="", blank=True)
+
+    class Meta:
+        db_table = "ledger_entries"
+        indexes = [models.Index(fields=["user_id", "id"], name="ledger_user")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount} of user {self.user_id}"
+
+
+class Hold(models.Model):
+    """What an open call has set aside. Settling or releasing deletes the row, and whoever deletes it acts (I3, I5).
+
+    The columns after `expires_at` are what a sweeper needs to settle for a process that died: the charge for
+    what was generated when the stream last recorded its progress, 0 while nothing was.
+    """
+
+    request_id = models.CharField(max_length=40, primary_key=True)
+    user_id = models.BigIntegerField()
+    token_id = models.BigIntegerField()
+    amount = models.BigIntegerField()
+    token_amount = models.BigIntegerField()  # 0 for an unlimited token
+    worker = models.CharField(max_length=40, db_index=True)
+    created_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField(db_index=True)
+    channel_id = models.BigIntegerField(default=0)
+    username = models.CharField(max_length=64, default="")
+    token_name = models.CharField(max_length=64, default="")
+    model_name = models.CharField(max_length=191, default="")
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    charge = models.BigIntegerField(default=0)
+    content = models.TextField(default="")
+
+    class Meta:
+        db_table = "holds"
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class LogType(models.IntegerChoices):
+    UNKNOWN = 0, _("unknown")
+    TOP_UP = 1, _("top-up")
+    CONSUME = 2, _("consumption")
+    MANAGE = 3, _("management")
+    SYSTEM = 4, _("system")
+    TEST = 5, _("test")
+
+
+class Log(models.Model):
+    """One line of the log that users and operators read. May be purged; the ledger may not."""
+
+    user_id = models.BigIntegerField(default=0)
+    created_at = models.BigIntegerField()
+    type = models.IntegerField(choices=LogType.choices, default=LogType.UNKNOWN)
+    content = models.TextField(default="", blank=True)
+    username = models.CharField(max_length=64, default="", blank=True)
+    token_name = models.CharField(max_length=64, default="", blank=True)
+    token_id = models.BigIntegerField(default=0)
+    model_name = models.CharField(max_length=191, default="", blank=True)
+    quota = models.BigIntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    channel_id = models.BigIntegerField(default=0)
+    request_id = models.CharField(max_length=40, default="", blank=True)
+    elapsed_time = models.BigIntegerField(default=0)  # milliseconds
+    is_stream = models.BooleanField(default=False)
+    system_prompt_reset = models.BooleanField(default=False)
+    estimated = models.BooleanField(default=False)  # the upstream sent no usage; we counted
+    uncollected = models.BigIntegerField(default=0)  # cost beyond hold and balance (I2)
+
+    class Meta:
+        db_table = "logs"
+        indexes = [
+            models.Index(fields=["user_id", "id"], name="log_user"),
+            models.Index(fields=["created_at", "type"], name="log_created_type"),
+            models.Index(fields=["model_name", "username"], name="log_model_username"),
+            models.Index(fields=["token_name"], name="log_token_name"),
+            models.Index(fields=["channel_id"], name="log_channel"),
+            models.Index(fields=["request_id"], name="log_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_type_display()} {self.quota} of {self.username}"
+
+
+class LogOutbox(models.Model):
+    """Log rows on their way to the log database (LOG_SQL_DSN), written in the settlement's transaction."""
+
+    created_at = models.BigIntegerField(db_index=True)
+    row = models.JSONField()
+
+    class Meta:
+        db_table = "log_outbox"
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"

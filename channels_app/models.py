@@ -1,0 +1,68 @@
+"""WHERE: the upstream accounts calls are sent to, and what each of them serves."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from vault.fields import EncryptedTextField
+
+
+class ChannelStatus(models.IntegerChoices):
+    UNKNOWN = 0, _("unknown")
+    ENABLED = 1, _("enabled")
+    DISABLED = 2, _("disabled by hand")
+    AUTO_DISABLED = 3, _("disabled automatically")
+
+
+class Channel(models.Model):
+    """One provider account. `type` is a row of `channels_app.providers`; `key` and `config` are encrypted at rest.
+
+    Saved through `channels_app.services`, which rebuilds the abilities and raises the routing version.
+    """
+
+    type = models.IntegerField(default=1)
+    key = EncryptedTextField(default="", blank=True)
+    status = models.IntegerField(choices=ChannelStatus.choices, default=ChannelStatus.ENABLED)
+    name = models.CharField(max_length=128, default="", blank=True, db_index=True)
+    weight = models.BigIntegerField(default=0)
+    created_time = models.BigIntegerField(default=0)
+    test_time = models.BigIntegerField(default=0)
+    response_time = models.BigIntegerField(default=0)  # milliseconds of the last test
+    base_url = models.CharField(max_length=500, default="", blank=True)
+    other = models.TextField(default="", blank=True)
+    balance = models.FloatField(default=0)
+    balance_updated_time = models.BigIntegerField(default=0)
+    model_names = models.TextField(db_column="models", default="", blank=True)  # comma separated
+    group = models.TextField(default="default")  # comma separated
+    used_quota = models.BigIntegerField(default=0)
+    model_mapping = models.TextField(default="", blank=True)  # JSON object {requested: upstream}
+    priority = models.BigIntegerField(default=0)
+    config = EncryptedTextField(default="", blank=True)  # JSON object text; holds ak, sk, service accounts
+    system_prompt = models.TextField(default="", blank=True)
+    status_reason = models.TextField(default="", blank=True)  # why it was disabled
+    status_time = models.BigIntegerField(default=0)
+    refuses_stream_options = models.BooleanField(default=False)  # learnt from a 400 that named the member
+
+    class Meta:
+        db_table = "channels"
+
+    def __str__(self) -> str:
+        return f"{self.name} (#{self.pk})"
+
+
+class Ability(models.Model):
+    """Derived: this channel serves this model to this group. Rebuilt with every save of the channel."""
+
+    group = models.CharField(max_length=64)
+    model = models.CharField(max_length=191)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="abilities", db_constraint=False)
+    enabled = models.BooleanField(default=True)
+    priority = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "abilities"
+        constraints = [models.UniqueConstraint(fields=["group", "model", "channel"], name="ability_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.group}/{self.model}"

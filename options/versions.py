@@ -1,0 +1,27 @@
+"""Raising and reading configuration versions.
+
+`ROUTING` covers channels, abilities and options; `IDENTITIES` covers users and tokens. A writer raises the
+version inside its own transaction, so whoever sees the new number also sees the change.
+"""
+
+from __future__ import annotations
+
+from django.db.models import F
+
+from options.models import Version
+
+ROUTING = "routing"
+IDENTITIES = "identities"
+NAMES = (ROUTING, IDENTITIES)
+
+
+def bump(name: str) -> None:
+    """Raise one version; call it last in the transaction, since the row is locked until commit."""
+    if not Version.objects.filter(pk=name).update(number=F("number") + 1):
+        Version.objects.get_or_create(pk=name, defaults={"number": 1})
+
+
+def read() -> dict[str, int]:
+    """All versions in one query; a name never raised is 0."""
+    found = dict(Version.objects.values_list("name", "number"))
+    return {name: found.get(name, 0) for name in NAMES}
