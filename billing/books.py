@@ -1,0 +1,224 @@
+"""Group commit: what many coroutines of a worker want in the books goes into one transaction.
+
+While one transaction commits, the next one gathers; so the busier a worker is, the fewer commits a call costs. The
+database work runs on a thread of its own with its own connection and never blocks the event loop.
+
+A caller that is cancelled meanwhile leaves; its entry is written all the same. When the database is away, holds fail
+after `HOLD_PATIENCE`, settlements wait for it to come back (`SETTLE_PATIENCE`): no answer goes out unpaid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+
+from billing import batch, log_shipping
+from billing.batch import Entry, Hold, Outcome, Settlement, Verdict
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 256  # entries in one transaction
+HOLD_PATIENCE = 10.0  # seconds a hold waits for a database that is away
+SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two attempts on a database that is away or busy
+BUSY_PAUSE = 0.05  # seconds until a hold that other calls stand in the way of is tried again
+
+
+class BooksClosed(RuntimeError):
+    """The database did not take the entry in time, or the worker is stopping."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    future: asyncio.Future[Outcome]
+    deadline: float  # monotonic; a database that is away is not waited for any longer
+    patience: float  # monotonic; a BUSY hold is not tried again after it
+    again: bool = False  # an attempt failed, perhaps after its commit
+
+
+class Books:
+    """The books of one worker process. `post` from the event loop; `start` and `stop` once each."""
+
+    def __init__(self) -> None:
+        self.worker = uuid.uuid4().hex
+        self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._busy: list[tuple[float, _Waiting]] = []
+        self._thread = threading.Thread(target=self._run, name="books", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next_upkeep = 0.0
+        self._next_beat = 0.0
+        self._healthy_since = 0.0
+        self._failures = 0  # attempts in a row that the database did not take
+        self._stopping = False
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Write what is waiting, then end the thread."""
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join, SETTLE_PATIENCE)
+
+    def submit(self, entry: Entry) -> asyncio.Future[Outcome]:
+        """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
+        loop = self._loop
+        if loop is None or self._stopping:
+            raise BooksClosed("the books are not open")
+        future: asyncio.Future[Outcome] = loop.create_future()
+        now = time.monotonic()
+        patient = isinstance(entry, Hold)
+        waiting = _Waiting(
+            entry,
+            future,
+            deadline=now + (HOLD_PATIENCE if patient else SETTLE_PATIENCE),
+            patience=now + settings.HOLD_WAIT if patient else now,
+        )
+        self._inbox.put(waiting)
+        return future
+
+    async def post(self, entry: Entry) -> Outcome:
+        """Durable when this returns. Being cancelled while waiting does not withdraw the entry."""
+        return await asyncio.shield(self.submit(entry))
+
+    # --- the thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._healthy_since = time.monotonic()
+        try:
+            while True:
+                gathered = self._gather()
+                if gathered:
+                    self._write(gathered)
+                self._upkeep()
+                if self._stopping and not gathered and self._inbox.empty() and not self._busy:
+                    return
+        finally:
+            connections.close_all()
+
+    def _gather(self) -> list[_Waiting]:
+        """What is waiting now, or the next to come; empty when only upkeep is due."""
+        gathered: list[_Waiting] = []
+        now = time.monotonic()
+        still_busy = []
+        for due, waiting in self._busy:
+            (gathered if due <= now else still_busy).append(waiting if due <= now else (due, waiting))  # type: ignore[arg-type]
+        self._busy = still_busy
+        timeout = 0.0 if gathered or self._stopping else (BUSY_PAUSE if self._busy else 0.5)
+        try:
+            first = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+            while True:
+                if first is None:
+                    self._stopping = True
+                else:
+                    gathered.append(first)
+                if len(gathered) >= MAX_BATCH:
+                    break
+                first = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        return gathered
+
+    def _write(self, gathered: list[_Waiting]) -> None:
+        now = time.monotonic()
+        for waiting in gathered:
+            if isinstance(waiting.entry, Hold):
+                waiting.entry.patient = now < waiting.patience and not self._stopping
+        try:
+            outcomes = batch.post([w.entry for w in gathered], again=any(w.again for w in gathered))
+        except (DatabaseError, InterfaceError) as error:
+            self._failed(gathered, error)
+            return
+        self._failures = 0
+        answered: list[tuple[_Waiting, Outcome]] = []
+        freed = False
+        for waiting, outcome in zip(gathered, outcomes, strict=True):
+            if outcome.verdict is Verdict.BUSY:
+                self._busy.append((now + BUSY_PAUSE, waiting))
+                continue
+            freed = freed or isinstance(waiting.entry, Settlement)
+            answered.append((waiting, outcome))
+        if freed:  # what was set aside has come back: try at once
+            self._busy = [(now, waiting) for _, waiting in self._busy]
+        self._answer([lambda w=w, o=o: w.future.set_result(o) for w, o in answered], [w for w, _ in answered])
+
+    def _failed(self, gathered: list[_Waiting], error: Exception) -> None:
+        """The transaction failed. A database that is away or busy is tried again; a refused entry is found alone."""
+        log.warning("books: %d entries not written: %s", len(gathered), _brief(error))
+        self._reconnect()
+        for waiting in gathered:
+            waiting.again = True
+        if not isinstance(error, OperationalError | InterfaceError):
+            if len(gathered) > 1:
+                for waiting in gathered:
+                    self._write([waiting])
+                return
+            self._give_up(gathered, error)
+            return
+        now = time.monotonic()
+        self._give_up([w for w in gathered if now >= w.deadline], error)
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
+        self._failures += 1
+        self._busy += [(now + pause, w) for w in gathered if now < w.deadline]
+        time.sleep(pause)
+
+    def _give_up(self, waitings: list[_Waiting], error: Exception) -> None:
+        closed = BooksClosed(_brief(error))
+        self._answer([lambda w=w: w.future.set_exception(closed) for w in waitings], waitings)
+
+    def _reconnect(self) -> None:
+        self._healthy_since = time.monotonic()
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    def _answer(self, calls: list[Callable[[], None]], waitings: list[_Waiting]) -> None:
+        if not calls or self._loop is None:
+            return
+
+        def deliver() -> None:
+            for call, waiting in zip(calls, waitings, strict=True):
+                if not waiting.future.done():
+                    call()
+
+        try:
+            self._loop.call_soon_threadsafe(deliver)
+        except RuntimeError:  # the loop has closed under a forced stop; the entries are durable all the same
+            log.warning("books: %d callers left before their answer", len(calls))
+
+    def _upkeep(self) -> None:
+        """Keep our holds alive, finish those of processes that died (I5), ship logs to a database of their own."""
+        now = time.monotonic()
+        if now < self._next_upkeep:
+            return
+        self._next_upkeep = now + max(0.2, min(1.0, settings.HOLD_TTL / 6))
+        try:
+            if now >= self._next_beat:
+                batch.beat(self.worker)
+                self._next_beat = now + settings.HOLD_TTL / 6
+                # Others can have beaten only while the database was there: give them time before judging them dead.
+                if now - self._healthy_since >= settings.HOLD_TTL / 2:
+                    self._sweep()
+            log_shipping.ship_left_over()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("books: upkeep put off: %s", _brief(error))
+            self._reconnect()
+
+    def _sweep(self) -> None:
+        dead = batch.expired()
+        if dead:
+            log.warning("books: settling %d holds of processes that have gone", len(dead))
+            batch.post(dead)
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
