@@ -1,0 +1,1 @@
+"""How the program is put together: settings, the address switchboard, and the commands that run it."""

@@ -1,2 +1,155 @@
-"""The only place that reads the environment (replaced by the full reader)."""
+"""Typed readers over the environment; the only module that reads or writes it.
+
+A variable that is unset and one that is empty are the same: compose files hand on empty values. Values come from
+the process's environment, then from a `.env` file in the working directory; a secret may also come from the file
+that `<NAME>_FILE` names. A value that cannot be used raises BadVariable, which, uncaught, ends the process with
+one line on stderr and exit code 1.
+"""
+
+from __future__ import annotations
+
+import math
 import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import environ
+
+T = TypeVar("T")
+
+TRUE = frozenset({"true", "1", "yes", "on"})
+FALSE = frozenset({"false", "0", "no", "off"})
+SHOWN = 60  # characters of a refused value that its message repeats
+
+NAMES: dict[str, str] = {}  # every variable that was asked for, and its example; what the documentation is checked against
+SECRETS: set[str] = set()  # those among them that have a `_FILE` form
+
+
+class BadVariable(SystemExit):
+    """A variable cannot be used. Raised while settings load; as a SystemExit it prints its line and nothing else."""
+
+    def __init__(self, name: str, problem: str, example: str) -> None:
+        line = f"{name}: {problem}. Example: {name}={example}"
+        super().__init__(" ".join(line.split()))
+
+
+def load_file(folder: Path | None = None) -> None:
+    """Take over what `.env` in the folder (the working directory) sets and the environment does not."""
+    path = (folder or Path.cwd()) / ".env"
+    if path.is_file():
+        environ.Env.read_env(path)
+
+
+def _raw(name: str, example: str) -> str:
+    NAMES[name] = example
+    return os.environ.get(name, "").strip()
+
+
+def text(name: str, default: str = "", *, example: str) -> str:
+    return _raw(name, example) or default
+
+
+def secret(name: str, default: str = "", *, example: str) -> str:
+    """The variable, or the content of the file that `<name>_FILE` names, without its last line break."""
+    SECRETS.add(name)
+    value = _raw(name, example)
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return value or default
+    if value:
+        raise BadVariable(f"{name}_FILE", f"{name} is set as well; set one of the two", "/run/secrets/one-api")
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or default
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadVariable(f"{name}_FILE", f"cannot read {path}: {reason}", "/run/secrets/one-api") from None
+
+
+def flag(name: str, default: bool = False, *, example: str = "true") -> bool:
+    value = _raw(name, example).lower()
+    if not value:
+        return default
+    if value in TRUE:
+        return True
+    if value in FALSE:
+        return False
+    raise BadVariable(name, f"{_shown(value)} is neither true nor false", example)
+
+
+def integer(name: str, default: int, *, low: int = 0, high: int = 2**31 - 1, example: str) -> int:
+    found = optional_integer(name, low=low, high=high, example=example)
+    return default if found is None else found
+
+
+def optional_integer(name: str, *, low: int = 0, high: int = 2**31 - 1, example: str) -> int | None:
+    """None where the variable is not set."""
+    value = _raw(name, example)
+    if not value:
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        raise BadVariable(name, f"{_shown(value)} is not a whole number", example) from None
+    if not low <= number <= high:
+        raise BadVariable(name, f"{number} is not between {low} and {high}", example)
+    return number
+
+
+def number(name: str, default: float, *, low: float, high: float, example: str) -> float:
+    value = _raw(name, example)
+    if not value:
+        return default
+    try:
+        parsed = float(value)
+    except ValueError:
+        raise BadVariable(name, f"{_shown(value)} is not a number", example) from None
+    if not (math.isfinite(parsed) and low <= parsed <= high):
+        raise BadVariable(name, f"{value} is not between {low} and {high}", example)
+    return parsed
+
+
+def address(name: str, *, schemes: tuple[str, ...], example: str, hidden: bool = False) -> str:
+    """A URL of one of the schemes, or "". `hidden`: it may hold a password, so messages do not repeat it."""
+    value = secret(name, example=example) if hidden else _raw(name, example)
+    if not value:
+        return ""
+    shown = "the value" if hidden else _shown(value)
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise BadVariable(name, f"{shown} is not a valid address", example) from None
+    if parts.scheme not in schemes or not host:
+        raise BadVariable(name, f"{shown} is not an address that begins with {' or '.join(schemes)}://", example)
+    return value
+
+
+def parsed(name: str, parse: Callable[[str], T], *, example: str, hidden: bool = False) -> T | None:
+    """What `parse` makes of the variable; None where it is not set.
+
+    `parse` refuses with a ValueError whose text says what is wrong; for a hidden variable that text must not
+    repeat the value.
+    """
+    value = secret(name, example=example) if hidden else _raw(name, example)
+    if not value:
+        return None
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise BadVariable(name, str(error), example) from None
+
+
+def handed_on(name: str) -> str:
+    """A value that `manage.py serve` gives its workers; not a variable for users."""
+    return os.environ.get(name, "")
+
+
+def for_child(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that takes this one's place or is started by it."""
+    return {**os.environ, **changes}
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= SHOWN else value[:SHOWN] + "…")

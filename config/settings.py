@@ -1,14 +1,193 @@
-"""Settings of all environments."""
+"""Settings of all environments. What differs between them is a variable, read here once and described in docs/configuration.md.
 
-import os
+Every variable keeps its name. DEBUG is the exception: Django's own debug mode shows secrets to strangers and is
+never on; the variable only makes the log talkative (DEBUG_LOG).
+"""
+
+from __future__ import annotations
+
+import os.path
+import sys
+import time
 from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from config import client_ip, dsn, env, redis
+from config.logging import configuration
+from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
+from config.version import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-SECRET_KEY = os.environ.get("SESSION_SECRET", "x" * 50)
-SECRET_KEY_FALLBACKS: list[str] = []
+
+env.load_file()
+
+# --- process ---------------------------------------------------------------------------------------------------------
+
+PORT = env.optional_integer("PORT", low=1, high=65535, example="3000")
+WORKERS = env.optional_integer("WORKERS", low=1, high=256, example="4")
+GRACEFUL_TIMEOUT = env.integer("GRACEFUL_TIMEOUT", 30, high=86400, example="30")  # seconds
+NODE_TYPE = env.text("NODE_TYPE", "master", example="slave").lower()
+if NODE_TYPE not in ("master", "slave"):
+    raise env.BadVariable("NODE_TYPE", f"{NODE_TYPE!r} is neither master nor slave", "slave")
+IS_MASTER = NODE_TYPE == "master"
+FRONTEND_BASE_URL = env.address("FRONTEND_BASE_URL", schemes=("http", "https"), example="https://one.example").rstrip("/")
+TRUSTED_PROXIES = env.parsed("TRUSTED_PROXIES", client_ip.networks, example="127.0.0.1,10.0.0.0/8") or ()
+THEME = env.text("THEME", "default", example="berry")
+START_TIME = int(env.handed_on("ONE_API_STARTED") or time.time())  # the same in all workers of one start
+
+# --- log ---------------------------------------------------------------------------------------------------------------
+
 DEBUG = False
-THEME = "default"
-ALLOWED_HOSTS = ["*"]
+DEBUG_LOG = env.flag("DEBUG")
+GIN_MODE = env.text("GIN_MODE", "release", example="debug")
+DEBUG_LOG = DEBUG_LOG or GIN_MODE.lower() == "debug"
+DEBUG_SQL = env.flag("DEBUG_SQL")
+ONLY_ONE_LOG_FILE = env.flag("ONLY_ONE_LOG_FILE")
+LOG_DIR = env.text("LOG_DIR", example="./logs")
+TZ = env.text("TZ", example="Asia/Shanghai").removeprefix(":")
+if TZ and TZ not in available_timezones():
+    raise env.BadVariable("TZ", f"{TZ!r} is not a time zone of the IANA database", "Asia/Shanghai")
+TIME_ZONE = TZ or "UTC"
+LOGGING_CONFIG = "config.logging.configure"
+LOGGING = configuration(folder=LOG_DIR, one_file=ONLY_ONE_LOG_FILE, debug=DEBUG_LOG, sql=DEBUG_SQL)
+
+# --- databases ---------------------------------------------------------------------------------------------------------
+
+SQLITE_PATH = env.text("SQLITE_PATH", "one-api.db", example="/data/one-api.db")
+SQLITE_BUSY_TIMEOUT = env.integer("SQLITE_BUSY_TIMEOUT", 3000, high=600_000, example="3000")  # milliseconds
+SQL_MAX_IDLE_CONNS = env.integer("SQL_MAX_IDLE_CONNS", 100, example="100")
+SQL_MAX_OPEN_CONNS = env.integer("SQL_MAX_OPEN_CONNS", 1000, example="1000")
+SQL_CONN_MAX_LIFETIME = env.optional_integer("SQL_CONN_MAX_LIFETIME", high=1_000_000, example="1")  # minutes
+SQL_MAX_LIFETIME = env.integer(  # seconds
+    "SQL_MAX_LIFETIME", 60 if SQL_CONN_MAX_LIFETIME is None else SQL_CONN_MAX_LIFETIME * 60, example="60"
+)
+_POOL = dsn.Pool(SQL_MAX_IDLE_CONNS, SQL_MAX_OPEN_CONNS, SQL_MAX_LIFETIME, SQLITE_BUSY_TIMEOUT)
+
+
+def _database(name: str) -> dict[str, Any] | None:
+    example = "postgres://oneapi:password@127.0.0.1:5432/oneapi"
+    entry = env.parsed(name, lambda value: dsn.database(value, _POOL), example=example, hidden=True)
+    if entry is not None and entry["ENGINE"].endswith("sqlite3"):
+        entry["NAME"] = os.path.abspath(entry["NAME"])
+    return entry
+
+
+# The reference passes parameters behind the file name to its driver; there are none here.
+_SQLITE_FILE = Path(SQLITE_PATH.partition("?")[0]).absolute()
+DATABASES = {"default": _database("SQL_DSN") or dsn.sqlite(_SQLITE_FILE, _POOL)}
+_LOGS = _database("LOG_SQL_DSN")
+if _LOGS is not None:
+    DATABASES["logs"] = _LOGS
+LOG_DATABASE_ALIAS = "logs" if _LOGS is not None else "default"
+DATABASE_ROUTERS = ["config.routers.LogRouter"]
+if any(entry["ENGINE"].endswith("mysql") for entry in DATABASES.values()):
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+_IS_FILE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+DATA_DIR = Path(DATABASES["default"]["NAME"]).parent if _IS_FILE else _SQLITE_FILE.parent
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- the secret --------------------------------------------------------------------------------------------------------
+
+SESSION_SECRET = env.secret("SESSION_SECRET", example="a-long-random-text-equal-on-all-nodes")
+if SESSION_SECRET == PLACEHOLDER:
+    print(f"SESSION_SECRET is {PLACEHOLDER}, which everybody knows; it counts as not set.", file=sys.stderr)
+    SESSION_SECRET = ""
+try:
+    SECRET_KEY = SESSION_SECRET or load_or_create(DATA_DIR)
+except CannotKeepSecret as _error:
+    raise env.BadVariable("SESSION_SECRET", str(_error), "a-long-random-text-equal-on-all-nodes") from None
+SESSION_SECRET_FALLBACKS = env.secret("SESSION_SECRET_FALLBACKS", example="the-secret-before,the-one-before-that")
+SECRET_KEY_FALLBACKS = [part.strip() for part in SESSION_SECRET_FALLBACKS.split(",") if part.strip()]
+
+# --- first start -------------------------------------------------------------------------------------------------------
+
+INITIAL_ROOT_PASSWORD = env.secret("INITIAL_ROOT_PASSWORD", example="a-password-of-8-to-20-characters")
+INITIAL_ROOT_TOKEN = env.secret("INITIAL_ROOT_TOKEN", example="a48characterkeywithoutskanddashes")
+INITIAL_ROOT_ACCESS_TOKEN = env.secret("INITIAL_ROOT_ACCESS_TOKEN", example="atmost32characters")
+
+# --- Redis, caches, background work ------------------------------------------------------------------------------------
+
+SYNC_FREQUENCY = env.integer("SYNC_FREQUENCY", 600, low=1, example="600")  # seconds
+MEMORY_CACHE_ENABLED = env.flag("MEMORY_CACHE_ENABLED")
+BATCH_UPDATE_ENABLED = env.flag("BATCH_UPDATE_ENABLED")
+BATCH_UPDATE_INTERVAL = env.integer("BATCH_UPDATE_INTERVAL", 5, example="5")  # seconds
+REDIS_MASTER_NAME = env.text("REDIS_MASTER_NAME", example="mymaster")
+REDIS_PASSWORD = env.secret("REDIS_PASSWORD", example="password")
+REDIS = env.parsed(
+    "REDIS_CONN_STRING",
+    lambda value: redis.parse(value, REDIS_MASTER_NAME, REDIS_PASSWORD),
+    example="redis://:password@127.0.0.1:6379/0",
+    hidden=True,
+)
+REDIS_CONN_STRING = env.secret("REDIS_CONN_STRING", example="redis://:password@127.0.0.1:6379/0")
+CACHES: dict[str, dict[str, Any]]
+if REDIS is None:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+else:
+    DJANGO_REDIS_CONNECTION_FACTORY = "config.caches.ConnectionFactory"
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": REDIS.urls[0] if REDIS.urls else "redis://",
+            "KEY_PREFIX": "one-api",
+            # What is cached may always be missing; Redis away must not become an error of ours.
+            "OPTIONS": {"IGNORE_EXCEPTIONS": True},
+        }
+    }
+
+# --- limits ------------------------------------------------------------------------------------------------------------
+
+GLOBAL_API_RATE_LIMIT = env.integer("GLOBAL_API_RATE_LIMIT", 480, example="480")  # per 180 s and address; 0 is none
+GLOBAL_WEB_RATE_LIMIT = env.integer("GLOBAL_WEB_RATE_LIMIT", 240, example="240")
+
+# --- channels ----------------------------------------------------------------------------------------------------------
+
+CHANNEL_TEST_FREQUENCY = env.optional_integer("CHANNEL_TEST_FREQUENCY", example="60") or None  # minutes
+CHANNEL_UPDATE_FREQUENCY = env.optional_integer("CHANNEL_UPDATE_FREQUENCY", example="60") or None  # minutes
+POLLING_INTERVAL = env.integer("POLLING_INTERVAL", 0, example="5")  # seconds
+ENABLE_METRIC = env.flag("ENABLE_METRIC")
+METRIC_QUEUE_SIZE = env.integer("METRIC_QUEUE_SIZE", 10, low=1, high=100_000, example="10")  # requests
+METRIC_SUCCESS_RATE_THRESHOLD = env.number("METRIC_SUCCESS_RATE_THRESHOLD", 0.8, low=0, high=1, example="0.8")
+METRIC_SUCCESS_CHAN_SIZE = env.integer("METRIC_SUCCESS_CHAN_SIZE", 1024, low=1, example="1024")
+METRIC_FAIL_CHAN_SIZE = env.integer("METRIC_FAIL_CHAN_SIZE", 128, low=1, example="128")
+TEST_PROMPT = env.text(
+    "TEST_PROMPT", "Output only your specific model name with no additional text.", example="Say hello."
+)
+
+# --- relay -------------------------------------------------------------------------------------------------------------
+
+PROXIES = ("http", "https", "socks5", "socks5h")
+RELAY_TIMEOUT = env.integer("RELAY_TIMEOUT", 0, example="600")  # seconds, all of one upstream call; 0 is none
+RELAY_CONNECT_TIMEOUT = env.integer("RELAY_CONNECT_TIMEOUT", 10, low=1, example="10")  # seconds
+RELAY_FIRST_BYTE_TIMEOUT = env.integer("RELAY_FIRST_BYTE_TIMEOUT", 300, low=1, example="300")  # seconds
+RELAY_IDLE_TIMEOUT = env.integer("RELAY_IDLE_TIMEOUT", 120, low=1, example="120")  # seconds between two bytes
+RELAY_MAX_BODY = env.integer("RELAY_MAX_BODY_MB", 64, low=1, high=4096, example="64") * 1024 * 1024  # bytes
+RELAY_MAX_ANSWER = env.integer("RELAY_MAX_ANSWER_MB", 128, low=1, high=4096, example="128") * 1024 * 1024  # bytes
+RELAY_PROXY = env.address("RELAY_PROXY", schemes=PROXIES, example="http://127.0.0.1:7890", hidden=True)
+USER_CONTENT_REQUEST_PROXY = env.address(
+    "USER_CONTENT_REQUEST_PROXY", schemes=PROXIES, example="http://127.0.0.1:7890", hidden=True
+)
+USER_CONTENT_REQUEST_TIMEOUT = env.integer("USER_CONTENT_REQUEST_TIMEOUT", 30, low=1, example="30")  # seconds
+HTTP_PROXY = env.text("HTTP_PROXY", example="http://127.0.0.1:7890") or env.text("http_proxy", example="")
+HTTPS_PROXY = env.text("HTTPS_PROXY", example="http://127.0.0.1:7890") or env.text("https_proxy", example="")
+NO_PROXY = env.text("NO_PROXY", example="localhost,127.0.0.1") or env.text("no_proxy", example="")
+GEMINI_SAFETY_SETTING = env.text("GEMINI_SAFETY_SETTING", "BLOCK_NONE", example="BLOCK_ONLY_HIGH")
+GEMINI_VERSION = env.text("GEMINI_VERSION", "v1", example="v1beta")
+ENFORCE_INCLUDE_USAGE = env.flag("ENFORCE_INCLUDE_USAGE")
+TIKTOKEN_CACHE_DIR = env.text("TIKTOKEN_CACHE_DIR", example="/data/tokenizers")
+DATA_GYM_CACHE_DIR = env.text("DATA_GYM_CACHE_DIR", example="/data/tokenizers")
+
+# --- books -------------------------------------------------------------------------------------------------------------
+
+HOLD_TTL = env.integer("HOLD_TTL", 60, low=5, high=86400, example="60")  # seconds a dead worker's hold stands
+HOLD_WAIT = env.integer("HOLD_WAIT", 5, low=1, high=600, example="5")  # seconds a call waits for its hold
+
+# --- Django ------------------------------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = ["*"]  # links are built from option ServerAddress, never from the Host header
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -17,6 +196,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "config",
     "options",
     "audit",
     "accounts",
@@ -25,12 +205,14 @@ INSTALLED_APPS = [
     "redemptions",
 ]
 MIDDLEWARE = [
+    "config.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {
@@ -46,28 +228,29 @@ TEMPLATES = [
         },
     }
 ]
-APPEND_SLASH = False
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False  # the contract's paths are exact, with and without a slash
 AUTH_USER_MODEL = "accounts.User"
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("SQLITE_PATH", "one-api.db"),
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 3,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        },
-    }
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-USE_TZ = True
-STATIC_URL = "/static/"
-SESSION_COOKIE_NAME = "session"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.BCryptPasswordHasher",
+    "django.contrib.auth.hashers.BCryptPasswordHasher",  # reads what the reference stored, once migrated
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+SESSION_COOKIE_NAME = "session"
+SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+USE_TZ = True
+USE_I18N = True
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "config.static.VersionedStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024  # bytes; /api bodies, batches of channel keys among them
