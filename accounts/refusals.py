@@ -1,0 +1,70 @@
+"""What this app's services refuse, told apart by class. `str(refusal)` is the contract's text, shown to API callers as it is."""
+
+from __future__ import annotations
+
+
+class Refused(ValueError):
+    """A change to an account or token that is not made; nothing was written."""
+
+    text = "无效的参数"
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or self.text)
+
+
+class BadName(Refused):
+    text = "输入不合法 username"
+
+
+class BadPassword(Refused):
+    text = "输入不合法 password"
+
+
+class BadField(Refused):
+    """A field other than name and password; the text names it."""
+
+
+class NameTaken(Refused):
+    text = "输入不合法 username: 用户名已被占用"
+
+
+class EmailTaken(Refused):
+    text = "邮箱地址已被占用"
+
+
+class IdentityTaken(Refused):
+    text = "该账户已被绑定"
+
+
+class WrongPassword(Refused):
+    """The current password, where it was given, is not this."""
+
+    text = "用户名或密码错误，或用户已被封禁"
+
+
+class NotPermitted(Refused):
+    """The actor's level does not allow it (management contract, 1.5)."""
+
+
+class UnknownUser(Refused):
+    text = "用户不存在"
+
+
+class UnknownAction(Refused):
+    pass
+
+
+class NotFound(Refused):
+    text = "record not found"
+
+
+class NoId(Refused):
+    text = "id 为空！"
+
+
+class CannotEnable(Refused):
+    """A token that is expired or exhausted is not enabled before that is changed."""
+
+
+class BadRootToken(Refused):
+    """INITIAL_ROOT_TOKEN cannot be used as a key."""
