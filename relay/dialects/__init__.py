@@ -1,0 +1,1 @@
+"""What callers speak: bytes in, `Call` out. No HTTP client, no Django."""

@@ -1,0 +1,175 @@
+"""The money of one call: hold, progress, settle or release. Whatever happens, a hold ends in exactly one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from accounts.callers import Caller
+from billing.batch import Hold, Outcome, Progress, Settlement, Verdict
+from billing.books import Books, BooksClosed
+from billing.pricing import Usage, log_content
+from options.registry import Options
+from relay import charging
+from relay.errors import BooksAway, Forbidden, InsufficientQuota, NotAuthenticated, RelayError
+from relay.types import Attempt, Call
+
+COMFORT = 20  # a caller with so many times the hold in hand is not made to wait for it before the upstream is called
+
+
+def refusal(outcome: Outcome) -> RelayError | None:
+    """Why a hold was not granted, in the contract's words."""
+    match outcome.verdict:
+        case Verdict.GRANTED:
+            return None
+        case Verdict.USER_GONE:
+            return Forbidden("用户已被封禁")
+        case Verdict.TOKEN_GONE:
+            return NotAuthenticated("该令牌状态不可用")
+        case Verdict.TOKEN_EMPTY:
+            return NotAuthenticated("该令牌额度已用尽")
+        case Verdict.TOKEN_SHORT:
+            return InsufficientQuota("令牌额度不足", code="pre_consume_token_quota_failed")
+    return InsufficientQuota("user quota is not enough")
+
+
+class Account:
+    """Opened by `request`; `close` releases what is still open and may be called always."""
+
+    def __init__(self, books: Books, caller: Caller, call: Call, request_id: str, options: Options) -> None:
+        self._books = books
+        self._caller = caller
+        self._call = call
+        self._request_id = request_id
+        self._options = options
+        self._future: asyncio.Future[Outcome] | None = None
+        self._ended = False
+        self.started = time.monotonic()
+        self.wanted = 0
+        self.held = 0
+
+    def request(self, attempt: Attempt) -> asyncio.Future[Outcome]:
+        """Ask for the hold; done once for all attempts of the call. Raises BadRequest, BooksAway."""
+        if self._future is None:
+            need = charging.need(self._call, attempt, self._options)
+            caller = self._caller
+            self.wanted = need.amount
+            try:
+                self._future = self._books.submit(
+                    Hold(
+                        request_id=self._request_id,
+                        user_id=caller.user_id,
+                        token_id=caller.token_id,
+                        limited=not caller.unlimited,
+                        amount=need.amount,
+                        least=need.least,
+                        worker=self._books.worker,
+                        channel_id=attempt.route.channel_id,
+                        username=caller.username,
+                        token_name=caller.token_name,
+                        model_name=attempt.model,
+                        prompt_tokens=self._call.prompt_estimate,
+                    )
+                )
+            except BooksClosed as error:
+                raise BooksAway("the gateway cannot write its books at the moment") from error
+        return self._future
+
+    def comfortable(self) -> bool:
+        """A hint from the last look at the balance: the hold will surely be granted."""
+        caller = self._caller
+        plenty = self.wanted * COMFORT
+        return caller.spendable > plenty and (caller.unlimited or caller.remain_quota > plenty)
+
+    async def secured(self) -> None:
+        """Return when the hold is durable. Raises the refusal, or BooksAway."""
+        assert self._future is not None
+        outcome = await self._outcome()
+        error = refusal(outcome)
+        if error:
+            raise error
+        self.held = max(self.held, outcome.amount)
+
+    async def _outcome(self) -> Outcome:
+        assert self._future is not None
+        try:
+            return self._future.result() if self._future.done() else await asyncio.shield(self._future)
+        except BooksClosed as error:
+            raise BooksAway("the gateway cannot write its books at the moment") from error
+
+    async def progress(self, attempt: Attempt, usage: Usage, amount: int) -> bool:
+        """Record what a stream has generated and raise the hold to `amount`; False when the balance has run out."""
+        charge = charging.charge(self._call, attempt, usage)
+        caller = self._caller
+        entry = Progress(
+            request_id=self._request_id,
+            user_id=caller.user_id,
+            token_id=caller.token_id,
+            limited=not caller.unlimited,
+            held=self.held,
+            amount=max(amount, self.held),
+            completion_tokens=usage.completion_tokens,
+            charge=charge,
+            channel_id=attempt.route.channel_id,
+            model_name=attempt.model,
+            content=log_content(attempt.price, self._call.mode.value),
+        )
+        try:
+            outcome = await self._books.post(entry)
+        except BooksClosed as error:
+            raise BooksAway("the gateway cannot write its books at the moment") from error
+        self.held = outcome.amount
+        return outcome.verdict is Verdict.GRANTED or charge < self.held
+
+    async def settle(self, attempt: Attempt, usage: Usage) -> None:
+        """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then."""
+        await self.secured()
+        call = self._call
+        self._ended = True
+        await self._post(
+            Settlement(
+                request_id=self._request_id,
+                user_id=self._caller.user_id,
+                token_id=self._caller.token_id,
+                limited=not self._caller.unlimited,
+                held=self.held,
+                charge=charging.charge(call, attempt, usage),
+                channel_id=attempt.route.channel_id,
+                log={
+                    "username": self._caller.username,
+                    "token_name": self._caller.token_name,
+                    "model_name": charging.logged_model(call, attempt),
+                    "prompt_tokens": usage.prompt_tokens,
+                    "completion_tokens": usage.completion_tokens,
+                    "content": log_content(attempt.price, call.mode.value),
+                    "elapsed_time": int((time.monotonic() - self.started) * 1000),
+                    "is_stream": call.stream,
+                    "system_prompt_reset": attempt.system_prompt_reset,
+                    "estimated": usage.estimated,
+                },
+                logged=self._options["LogConsumeEnabled"],
+            )
+        )
+
+    async def close(self) -> None:
+        """Release the hold if the call was not settled. Never raises for a hold that was refused."""
+        if self._future is None or self._ended:
+            return
+        self._ended = True
+        try:
+            outcome = await self._outcome()
+        except BooksAway:
+            return
+        if outcome.verdict is Verdict.GRANTED:
+            caller = self._caller
+            await self._post(
+                Settlement(
+                    self._request_id, caller.user_id, caller.token_id, not caller.unlimited, outcome.amount, None
+                )
+            )
+
+    async def _post(self, entry: Settlement) -> Outcome:
+        try:
+            return await self._books.post(entry)
+        except BooksClosed as error:
+            raise BooksAway("the gateway cannot write its books at the moment") from error

@@ -1,0 +1,74 @@
+"""The body of an OpenAI request as an upstream gets it: the caller's bytes, with as few members changed as possible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from relay import multipart, splice
+from relay.types import Attempt, Call, Mode
+
+STREAMS_WITH_USAGE = frozenset({Mode.CHAT, Mode.COMPLETIONS})
+# Models that refuse `max_tokens` and want `max_completion_tokens` (OpenAI's reasoning models).
+REASONING = ("o1", "o3", "o4", "gpt-5")
+
+
+def asks_usage(call: Call, attempt: Attempt, enforce: bool) -> bool:
+    """Whether we have to ask the upstream for a stream's usage on the caller's behalf (relay contract, 8.4)."""
+    if not call.stream or call.mode not in STREAMS_WITH_USAGE or call.shows_usage:
+        return False
+    route = attempt.route
+    return enforce or (route.provider.stream_usage and not route.refuses_stream_options)
+
+
+def encode(call: Call, attempt: Attempt) -> bytes:
+    """The caller's bytes, untouched when nothing has to change."""
+    if call.form is not None:
+        if attempt.model == call.model:
+            return call.body
+        return multipart.replace(call.body, call.form, "model", attempt.model)
+    changes = _changes(call, attempt)
+    body = splice.replace(call.body, call.document, changes) if changes else call.body
+    provider = attempt.route.provider
+    unwanted = [name for name in (*provider.refuses, *provider.renames) if name in call.document]
+    return _without(body, unwanted, provider.renames) if unwanted else body
+
+
+def _changes(call: Call, attempt: Attempt) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    document = call.document
+    if attempt.model != call.model:
+        changes["model"] = attempt.model
+    if attempt.asks_usage:
+        changes["stream_options"] = {**(document.get("stream_options") or {}), "include_usage": True}
+    if attempt.max_tokens is not None:
+        changes[_maximum(call, attempt)] = attempt.max_tokens
+    if attempt.route.system_prompt and call.mode is Mode.CHAT:
+        changes["messages"] = _with_system_prompt(document["messages"], attempt.route.system_prompt)
+    return changes
+
+
+def _maximum(call: Call, attempt: Attempt) -> str:
+    for name in ("max_completion_tokens", "max_tokens"):
+        if call.document.get(name) is not None:
+            return name
+    return "max_completion_tokens" if attempt.model.startswith(REASONING) else "max_tokens"
+
+
+def _with_system_prompt(messages: list[dict[str, Any]], prompt: str) -> list[dict[str, Any]]:
+    """The channel's prompt in place of a leading system message, else in front (relay contract, 8.3)."""
+    if messages[0].get("role") == "system":
+        return [{**messages[0], "content": prompt}, *messages[1:]]
+    return [{"role": "system", "content": prompt}, *messages]
+
+
+def _without(body: bytes, unwanted: list[str], renames: Mapping[str, str]) -> bytes:
+    """Take out members the provider answers with an error, and give others the name it knows them by."""
+    text = body.decode()
+    kept = [
+        f"{json.dumps(renames.get(name, name))}:{text[start:end]}"
+        for name, start, end in splice.members(text)
+        if name not in unwanted or name in renames
+    ]
+    return ("{" + ",".join(kept) + "}").encode()

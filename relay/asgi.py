@@ -1,0 +1,90 @@
+"""The three types of ASGI, and the few things done with them: reading a head and a body, sending an answer."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from relay.errors import BadRequest, CallerLeft, TooLarge
+from relay.types import Head
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json; charset=utf-8")
+
+
+def read_head(scope: Scope, ip: str) -> Head:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    path = scope["path"]
+    return Head(scope["method"], unquote(path) if "%" in path else path, scope["query_string"].decode("latin-1"), headers, ip)
+
+
+async def read_body(receive: Receive, head: Head, limit: int) -> bytes:
+    """The whole body, gzip undone (contract, 1.1). Raises TooLarge, BadRequest, CallerLeft."""
+    declared = head.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"the request body is longer than {limit} bytes")
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise CallerLeft
+    body = message.get("body", b"")
+    if message.get("more_body"):
+        parts = [body]
+        size = len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise TooLarge(f"the request body is longer than {limit} bytes")
+            parts.append(part)
+        body = b"".join(parts)
+    if head.headers.get("content-encoding") == "gzip":
+        return _gunzip(body, limit)
+    return bytes(body)
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflate.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequest("the request body is not gzip, though its head says so") from error
+    if len(plain) > limit:
+        raise TooLarge(f"the request body is longer than {limit} bytes")
+    if not inflate.eof:
+        raise BadRequest("the gzip request body is cut off")
+    return plain
+
+
+class Reply:
+    """The answer to one request. `started` once its head is out: from then on no other answer is possible."""
+
+    def __init__(self, send: Send, request_id: str, cors: bool) -> None:
+        self._send = send
+        self._common = [(b"x-oneapi-request-id", request_id.encode())]
+        if cors:
+            self._common.append((b"access-control-allow-origin", b"*"))
+        self.request_id = request_id
+        self.started = False
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*self._common, *headers]})
+
+    async def body(self, chunk: bytes, *, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def whole(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
+        await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
+        await self.body(body, more=False)

@@ -1,0 +1,71 @@
+"""Ending a call from outside: the caller leaves, or its hold is refused while the upstream is already at work.
+
+Both happen while the call waits for something else. `interruptible` marks the waits that may be cut; bookkeeping runs
+outside of it and is never cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from relay.asgi import Receive
+from relay.errors import CallerLeft
+
+
+class Lifeline:
+    """Belongs to the task that serves the call. `watch` starts listening for the caller's departure."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        task = asyncio.current_task()
+        assert task is not None
+        self._task: asyncio.Task[Any] = task
+        self._watcher: asyncio.Task[None] | None = None
+        self._open = False
+        self.reason: BaseException | None = None
+
+    def watch(self) -> None:
+        self._watcher = asyncio.create_task(self._listen())
+
+    def stop(self) -> None:
+        if self._watcher:
+            self._watcher.cancel()
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.cut(CallerLeft())
+                return
+
+    def cut(self, reason: BaseException) -> None:
+        """Make the current or the next interruptible wait raise `reason`."""
+        if self.reason is None:
+            self.reason = reason
+            if self._open:
+                self._task.cancel()
+
+    def interruptible(self) -> Lifeline:
+        return self
+
+    async def __aenter__(self) -> None:
+        if self.reason:
+            raise self.reason
+        self._open = True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        if self.reason is None:
+            return
+        if kind is None:  # cut in the very moment the wait ended: take the cancellation back
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                kind = asyncio.CancelledError
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self._task.uncancel()
+            raise self.reason from None

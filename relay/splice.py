@@ -1,0 +1,84 @@
+"""Changing single members of a JSON object without touching the rest of its bytes.
+
+Numbers, unknown members, white space and the order of everything else stay as the caller wrote them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from relay.errors import BadRequest
+
+_WHITE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+def parse(body: bytes, code: str = "invalid_text_request") -> dict[str, Any]:
+    """The body as a JSON object. Raises BadRequest: not JSON, not an object, or a member twice at the top.
+
+    A second member of the same name (or the same but for case) is refused because an upstream may read the other
+    one than we priced (relay reference, 13.1 row 49).
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the request body is not valid JSON: {error}", code=code) from None
+    if not isinstance(document, dict):
+        raise BadRequest("the request body must be a JSON object", code=code)
+    if len({name.lower() for name in document}) != len(document):
+        raise BadRequest("a member occurs twice in the request body, in different case", code=code)
+    if _may_repeat(body, document):
+        names = [name for name, _, _ in members(body.decode())]
+        if len(names) != len(set(names)):
+            raise BadRequest("a member occurs twice in the request body", code=code)
+    return document
+
+
+def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
+    """Cheap and never wrong when it says no: a name that is written once, unescaped, cannot occur twice."""
+    if b"\\u" in body:
+        return True
+    return any(body.count(b'"' + name.encode() + b'"') > 1 for name in document)
+
+
+def members(text: str) -> list[tuple[str, int, int]]:
+    """The members of the object as (name, start of the value, end of the value), in order, doubles included."""
+    found = []
+    position = _WHITE.match(text).end() + 1  # type: ignore[union-attr]  # past the brace
+    while True:
+        position = _WHITE.match(text, position).end()  # type: ignore[union-attr]
+        if text[position] == "}":
+            return found
+        if text[position] == ",":
+            position += 1
+            continue
+        name, position = _DECODER.raw_decode(text, position)
+        position = _WHITE.match(text, position).end() + 1  # type: ignore[union-attr]  # past the colon
+        start = _WHITE.match(text, position).end()  # type: ignore[union-attr]
+        _, position = _DECODER.raw_decode(text, start)
+        found.append((name, start, position))
+
+
+def replace(body: bytes, document: dict[str, Any], changes: dict[str, Any]) -> bytes:
+    """The body with these members set; those it lacks are put in front. `document` is its parsed form."""
+    present = {name for name in changes if name in document}
+    if present:
+        text = body.decode()
+        pieces = []
+        position = 0
+        for name, start, end in members(text):
+            if name in present:
+                pieces += [text[position:start], orjson.dumps(changes[name]).decode()]
+                position = end
+        body = ("".join(pieces) + text[position:]).encode()
+    missing = {name: value for name, value in changes.items() if name not in document}
+    if missing:
+        brace = body.index(b"{") + 1
+        added = orjson.dumps(missing)[1:-1]
+        comma = b"," if document else b""
+        body = body[:brace] + added + comma + body[brace:]
+    return body

@@ -1,0 +1,83 @@
+"""What travels between the steps of a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from accounts.callers import Caller
+from billing.pricing import Price, Usage
+from channels_app.snapshot import Route
+
+__all__ = ["Attempt", "Call", "Caller", "Head", "Mode", "Price", "Route", "Usage"]
+
+
+class Mode(Enum):
+    """What a call asks for; the value is the name used by the providers' table."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    MODERATIONS = "moderations"
+    EDITS = "edits"
+    IMAGES = "images"
+    IMAGE_EDITS = "image_edits"
+    IMAGE_VARIATIONS = "image_variations"
+    SPEECH = "audio_speech"
+    TRANSCRIPTION = "audio_transcription"
+    TRANSLATION = "audio_translation"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head: method, path without query, query as sent, headers by lower-case name, the caller's address."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    ip: str
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, read. `body` are the caller's bytes; `document` is what was parsed out of them (JSON or form)."""
+
+    mode: Mode
+    path: str  # "/v1/chat/completions"
+    query: str
+    content_type: str
+    accept: str
+    body: bytes
+    document: dict[str, Any]
+    model: str
+    stream: bool = False
+    shows_usage: bool = False  # the caller asked for the usage chunk of a stream
+    max_tokens: int | None = None  # the requested maximum of completion tokens, all choices together
+    prompt_estimate: int = 0  # tokens, by size; what a hold is computed from
+    form: Any = None  # relay.multipart.Form of a multipart body
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try on one channel, built fresh each time so that nothing leaks from the channel before."""
+
+    route: Route
+    model: str  # the upstream's name of the model, after mapping
+    price: Price
+    asks_usage: bool = False  # we added stream_options.include_usage
+    system_prompt_reset: bool = False
+    max_tokens: int | None = None  # a lower maximum than the caller's, when the balance bears no more
+
+
+@dataclass(slots=True)
+class Generated:
+    """What an upstream has produced so far, as far as a bill needs it."""
+
+    usage: Usage | None = None  # as the upstream counted it
+    texts: list[str] = field(default_factory=list)
+    counted: int = 0  # tokens of texts already counted and let go
+    size: int = 0  # UTF-8 bytes of all text so far
+    finished: bool = False  # a finish reason or [DONE] was seen
+    failed: bool = False  # the upstream reported an error or broke off
