@@ -86,7 +86,8 @@ def defaults() -> Defaults:
         model_ratio[name] = _decimal(Fraction(dollars) * points_per_million)
     for name, (prompt, completion) in data["usd"].items():
         model_ratio[name] = _decimal(Fraction(prompt) * points_per_million)
-        completion_ratio[name] = _decimal(Fraction(completion) / Fraction(prompt))
+        if prompt:  # a free model has no quotient
+            completion_ratio[name] = _decimal(Fraction(completion) / Fraction(prompt))
     for name, ratio in data["completion"].items():
         completion_ratio[name] = _decimal(_fraction(ratio))
     return Defaults(
