@@ -27,6 +27,8 @@ MODES = frozenset(
         "moderations",
         "edits",
         "images",
+        "image_edits",
+        "image_variations",
         "audio_speech",
         "audio_transcription",
         "audio_translation",
