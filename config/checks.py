@@ -13,7 +13,7 @@ def register_all() -> None:
     register(redis_variables_belong_together)
     register(frontend_is_for_slaves)
     register(initial_values_fit)
-    register(content_timeouts_fit)
+    register(timeouts_fit)
 
 
 def _on_files() -> bool:
@@ -70,19 +70,17 @@ def frontend_is_for_slaves(**kwargs: Any) -> list[CheckMessage]:
 
 def initial_values_fit(**kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    token = settings.INITIAL_ROOT_TOKEN
+    token = settings.INITIAL_ROOT_TOKEN.removeprefix("sk-")
     if token and (len(token) > 48 or not token.isascii() or not token.isalnum()):
         found.append(
-            Error(
-                "INITIAL_ROOT_TOKEN must be at most 48 letters and digits, without sk- and dashes.", id="config.E006"
-            )
+            Error("INITIAL_ROOT_TOKEN must be at most 48 letters and digits, without dashes.", id="config.E006")
         )
     if len(settings.INITIAL_ROOT_ACCESS_TOKEN) > 32:
         found.append(Error("INITIAL_ROOT_ACCESS_TOKEN must be at most 32 characters.", id="config.E007"))
     return found
 
 
-def content_timeouts_fit(**kwargs: Any) -> list[CheckMessage]:
+def timeouts_fit(**kwargs: Any) -> list[CheckMessage]:
     total = settings.RELAY_TIMEOUT
     if total and total < settings.RELAY_CONNECT_TIMEOUT:
         return [

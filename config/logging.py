@@ -103,7 +103,8 @@ def configuration(*, folder: str, one_file: bool, debug: bool, sql: bool) -> dic
         "root": {"level": "WARNING", "handlers": list(handlers)},
         "loggers": {
             **{name: {"level": level} for name in ours},
-            "uvicorn": {"level": "INFO"},
+            "gunicorn.error": {"level": "INFO"},
+            "uvicorn": {"level": "WARNING"},
             "django": {"level": "INFO"},
             "django.server": {"handlers": [], "propagate": True, "level": "INFO"},
             # A 4xx is an answer, not an incident.
@@ -116,3 +117,12 @@ def configuration(*, folder: str, one_file: bool, debug: bool, sql: bool) -> dic
 def configure(settings: dict[str, Any]) -> None:
     """LOGGING_CONFIG: ours alone, without Django's default handlers on top."""
     logging.config.dictConfig(settings)
+
+
+def prepare_folder(folder: str) -> None:
+    """Make the folder of the log files where it is missing, closed to strangers. Raises OSError where it cannot be used."""
+    path = Path(folder)
+    path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with (path / ".writable").open("w"):
+        pass
+    (path / ".writable").unlink()

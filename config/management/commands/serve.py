@@ -1,0 +1,105 @@
+"""`manage.py serve`: make the databases ready, make root at the first start, then become the server.
+
+The flags of the reference (`--port`, `--log-dir`, `--version`) mean what they mean there; PORT wins over `--port`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connections
+
+from config import env, startup
+from config.logging import configuration, configure, prepare_folder
+from config.version import VERSION
+
+APPLICATION = "config.asgi:application"
+HANG = 120  # seconds without a sign of life after which a worker is replaced
+MOST_WORKERS = 4  # chosen unasked
+SETTLE = 10  # seconds a worker has after its last answer to close the books, before it is killed
+
+
+class Command(BaseCommand):
+    help = "Serve the gateway: migrate under a lock, make root at the first start, listen."
+    requires_system_checks: list[str] = []  # startup runs them, and says what it finds in one line
+
+    def get_version(self) -> str:
+        return VERSION
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=3000, help="default 3000; the variable PORT wins")
+        parser.add_argument("--host", default="0.0.0.0", help="address to listen on, default all")  # noqa: S104
+        parser.add_argument("--log-dir", default=None, help='folder of the log files, default ./logs; "" is none')
+        parser.add_argument("--workers", type=int, default=None, help="processes; the variable WORKERS says the same")
+        parser.add_argument("--server", choices=["gunicorn", "daphne"], default="gunicorn")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        port = settings.PORT or options["port"]
+        if not 0 < port < 65536:
+            sys.exit(f"--port: {port} is not between 1 and 65535.")
+        folder = options["log_dir"] if options["log_dir"] is not None else settings.LOG_DIR or "logs"
+        log_dir = str(Path(folder).absolute()) if folder else ""
+        try:
+            if log_dir:
+                prepare_folder(log_dir)
+        except OSError as error:
+            sys.exit(f"--log-dir: {log_dir} cannot be used ({error.strerror}).")
+        configure(
+            configuration(
+                folder=log_dir,
+                one_file=settings.ONLY_ONE_LOG_FILE,
+                debug=settings.DEBUG_LOG,
+                sql=settings.DEBUG_SQL,
+            )
+        )
+        try:
+            startup.prepare()
+            told = startup.seed_root() if settings.IS_MASTER else ""
+        except startup.CannotStart as refusal:
+            sys.exit(str(refusal))
+        if told:
+            self.stdout.write(told)
+        connections.close_all()
+        workers = options["workers"] or settings.WORKERS or _workers()
+        environment = env.for_child(
+            {
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+                "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), env.handed_on("PYTHONPATH")])),
+                "LOG_DIR": log_dir,
+                "ONE_API_STARTED": str(settings.START_TIME),
+                "GRACEFUL_TIMEOUT": str(settings.GRACEFUL_TIMEOUT),
+            }
+        )
+        if options["server"] == "daphne":
+            command = _daphne(options["host"], port)
+            workers = 1
+        else:
+            command = _gunicorn(options["host"], port, workers)
+        self.stdout.write(f"One API {VERSION} on http://{options['host']}:{port} with {workers} worker(s)")
+        self.stdout.flush()
+        os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
+
+
+def _workers() -> int:
+    """SQLite has one writer, so a second process would only wait for the first."""
+    return 1 if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+def _gunicorn(host: str, port: int, workers: int) -> list[str]:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return [
+        *("-m", "gunicorn", APPLICATION),
+        *("--bind", address, "--workers", str(workers), "--worker-class", "config.worker.Worker"),
+        *("--backlog", "2048", "--keep-alive", "75", "--timeout", str(HANG + settings.GRACEFUL_TIMEOUT)),
+        *("--graceful-timeout", str(settings.GRACEFUL_TIMEOUT + SETTLE)),
+        *("--logger-class", "config.worker.Logger", "--no-control-socket"),
+    ]
+
+
+def _daphne(host: str, port: int) -> list[str]:
+    return ["-m", "daphne", "-b", host, "-p", str(port), "--no-server-name", "-v", "0", APPLICATION]

@@ -1,0 +1,63 @@
+"""The process that serves: uvicorn under gunicorn, on uvloop and httptools."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from gunicorn.config import Config
+from gunicorn.glogging import Logger as GunicornLogger
+from uvicorn_worker import UvicornWorker
+
+from config import env
+from config.logging import configuration, configure
+
+KEEP_ALIVE = 75  # seconds an idle connection stays open; longer than the 60 s of usual balancers in front
+BACKLOG = 2048  # connections the kernel keeps waiting
+HEADERS = 64 * 1024  # bytes of request line and headers, where h11 parses
+
+
+class Logger(GunicornLogger):
+    """The supervisor's lines go where everybody's go. It loads no Django settings, so it is told by the environment."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        configure(
+            configuration(
+                folder=env.handed_on("LOG_DIR"), one_file=env.flag("ONLY_ONE_LOG_FILE"), debug=False, sql=False
+            )
+        )
+        self.error_log.handlers = []
+        self.error_log.propagate = True
+
+
+class Worker(UvicornWorker):
+    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012  as the parent has it
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "access_log": False,  # a line a request costs a tenth of the relay's speed; nginx or the log table has it
+        "server_header": False,
+        "proxy_headers": False,  # config.client_ip decides whom to believe
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": int(env.handed_on("GRACEFUL_TIMEOUT") or 30),
+        "backlog": BACKLOG,
+        "h11_max_incomplete_event_size": HEADERS,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        logging.getLogger("uvicorn.error").propagate = True  # its handlers are the supervisor's, of which there are none
+
+    def init_signals(self) -> None:
+        """As the parent, but SIGTERM and SIGINT end in exit code 0: uvicorn repeats the signal when it has stopped."""
+        super().init_signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
