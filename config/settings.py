@@ -189,7 +189,7 @@ HOLD_WAIT = env.integer("HOLD_WAIT", 5, low=1, high=600, example="5")  # seconds
 
 ALLOWED_HOSTS = ["*"]  # links are built from option ServerAddress, never from the Host header
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "console.apps.RawTablesConfig",  # django.contrib.admin with our site class
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -213,6 +213,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "console.middleware.PasswordChangeFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 TEMPLATES = [
@@ -234,6 +235,7 @@ ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 APPEND_SLASH = False  # the contract's paths are exact, with and without a slash
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.BCryptPasswordHasher",  # reads what the reference stored, once migrated

@@ -1,6 +1,5 @@
 """Console pages and /api, by including each app's."""
 
-from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("django-admin/", admin.site.urls)]
+urlpatterns = [path("", include("console.urls"))]
