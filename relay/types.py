@@ -79,5 +79,6 @@ class Generated:
     texts: list[str] = field(default_factory=list)
     counted: int = 0  # tokens of texts already counted and let go
     size: int = 0  # UTF-8 bytes of all text so far
-    finished: bool = False  # a finish reason or [DONE] was seen
+    finished: bool = False  # a finish reason, a closing event or [DONE] was seen
+    done: bool = False  # [DONE] itself was seen
     failed: bool = False  # the upstream reported an error or broke off

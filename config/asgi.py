@@ -1,0 +1,65 @@
+"""The switchboard: relay paths to the relay, everything else to Django, one process and one event loop for both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+console = get_asgi_application()
+
+from relay.app import Relay, handles  # noqa: E402  (models can be imported only now)
+from relay.asgi import Receive, Scope, Send  # noqa: E402
+from relay.worker import Worker  # noqa: E402
+
+MOST_AT_ONCE = 64  # requests in Django at a time; each may hold a thread and a database connection
+
+
+class Application:
+    """Starts the worker's parts with the server (lifespan), or with the first request where a server has none."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._relay: Relay | None = None
+        self._room = asyncio.Semaphore(max(1, min(MOST_AT_ONCE, settings.SQL_MAX_OPEN_CONNS)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            if handles(scope["path"]):
+                await self._started()(scope, receive, send)
+            else:
+                self._started()
+                async with self._room:
+                    await console(scope, receive, send)  # type: ignore[arg-type]
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    def _started(self) -> Relay:
+        if self._relay is None:
+            self._worker = Worker()
+            self._worker.start()
+            self._relay = Relay(self._worker)
+        return self._relay
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message: dict[str, Any] = await receive()
+            if message["type"] == "lifespan.startup":
+                self._started()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._worker is not None:
+                    await self._worker.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+application = Application()

@@ -1,0 +1,153 @@
+"""The relay's address table: which path is which kind of call, and what the caller gets when something goes wrong.
+
+A bare ASGI callable: no Django middleware, no ORM on the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from django.conf import settings
+
+from config.client_ip import client_ip
+from relay import request_id
+from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
+from relay.billing_api import subscription, usage
+from relay.errors import CallerLeft, GatewayError, NotFound, NotImplementedYet, RelayError
+from relay.models_api import list_models, one_model
+from relay.pipeline import serve
+from relay.proxy import serve_proxy
+from relay.types import Head, Mode
+from relay.worker import Worker
+
+log = logging.getLogger(__name__)
+
+CALLS: dict[str, Mode] = {
+    "/v1/chat/completions": Mode.CHAT,
+    "/v1/completions": Mode.COMPLETIONS,
+    "/v1/embeddings": Mode.EMBEDDINGS,
+    "/v1/moderations": Mode.MODERATIONS,
+    "/v1/edits": Mode.EDITS,
+    "/v1/images/generations": Mode.IMAGES,
+    "/v1/images/edits": Mode.IMAGE_EDITS,
+    "/v1/images/variations": Mode.IMAGE_VARIATIONS,
+    "/v1/audio/speech": Mode.SPEECH,
+    "/v1/audio/transcriptions": Mode.TRANSCRIPTION,
+    "/v1/audio/translations": Mode.TRANSLATION,
+}
+ENGINE = re.compile(r"/v1/engines/(?P<model>.+)/embeddings")
+BILLING = {
+    f"{prefix}/dashboard/billing/{name}": handler
+    for prefix in ("", "/v1")
+    for name, handler in (("subscription", subscription), ("usage", usage))
+}
+# What OpenAI has and this gateway does not (contract, 1.3): methods and the form of the path.
+NOT_IMPLEMENTED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (methods, re.compile(pattern))
+    for methods, pattern in (
+        ("GET POST", r"/v1/files"),
+        ("GET DELETE", r"/v1/files/[^/]+"),
+        ("GET", r"/v1/files/[^/]+/content"),
+        ("GET POST", r"/v1/fine_tuning/jobs"),
+        ("GET", r"/v1/fine_tuning/jobs/[^/]+(/events)?"),
+        ("POST", r"/v1/fine_tuning/jobs/[^/]+/cancel"),
+        ("DELETE", r"/v1/models/.+"),
+        ("GET POST", r"/v1/assistants"),
+        ("GET POST DELETE", r"/v1/assistants/[^/]+"),
+        ("GET POST", r"/v1/assistants/[^/]+/files"),
+        ("GET DELETE", r"/v1/assistants/[^/]+/files/[^/]+"),
+        ("POST", r"/v1/threads"),
+        ("GET POST DELETE", r"/v1/threads/[^/]+"),
+        ("POST", r"/v1/threads/[^/]+/messages"),
+        ("GET POST", r"/v1/threads/[^/]+/messages/[^/]+"),
+        ("GET", r"/v1/threads/[^/]+/messages/[^/]+/files(/[^/]+)?"),
+        ("GET POST", r"/v1/threads/[^/]+/runs"),
+        ("GET POST", r"/v1/threads/[^/]+/runs/[^/]+"),
+        ("POST", r"/v1/threads/[^/]+/runs/[^/]+/(submit_tool_outputs|cancel)"),
+        ("GET", r"/v1/threads/[^/]+/runs/[^/]+/steps(/[^/]+)?"),
+    )
+)
+PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET,POST,PUT,PATCH,DELETE,OPTIONS"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"43200"),
+)
+PROXY = "/v1/oneapi/proxy/"
+
+
+def handles(path: str) -> bool:
+    """Whether a path belongs to the relay and not to Django."""
+    return path.startswith(("/v1/", "/dashboard/billing/")) or path == "/v1"
+
+
+class Relay:
+    """The ASGI application of the relay's half; `worker` is started before the first request comes."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        peer = scope["client"][0] if scope.get("client") else ""
+        ip = client_ip(peer, _text(headers, b"x-forwarded-for"), _text(headers, b"x-real-ip"), settings.TRUSTED_PROXIES)
+        head = read_head(scope, ip)
+        reply = Reply(send, request_id.new(), cors=b"origin" in headers)
+        try:
+            await self._dispatch(head, receive, reply)
+        except CallerLeft:
+            return
+        except RelayError as error:
+            await _answer(reply, error)
+        except Exception as error:
+            # The process's edge for one request: whatever was not foreseen is logged with its id and told as 500.
+            log.exception("request %s failed: %s", reply.request_id, type(error).__name__)
+            await _answer(reply, GatewayError("the gateway failed to serve this request", code="internal_error"))
+
+    async def _dispatch(self, head: Head, receive: Receive, reply: Reply) -> None:
+        """Raises RelayError, CallerLeft."""
+        path = head.path.rstrip("/") or "/"
+        if head.method == "OPTIONS" and "origin" in head.headers and not path.startswith(PROXY):
+            await reply.whole(204, b"", PREFLIGHT)
+            return
+        mode = CALLS.get(path)
+        if mode is not None and head.method == "POST":
+            head = head if head.path == path else _at(head, path)
+            await serve(self._worker, head, mode, receive, reply)
+        elif head.method == "POST" and (engine := ENGINE.fullmatch(path)):
+            await serve(self._worker, head, Mode.EMBEDDINGS, receive, reply, engine["model"])
+        elif path.startswith(PROXY):
+            await serve_proxy(self._worker, head, receive, reply)
+        elif head.method == "GET" and path == "/v1/models":
+            await list_models(self._worker, head, reply)
+        elif head.method == "GET" and path.startswith("/v1/models/"):
+            await one_model(self._worker, head, reply, path.removeprefix("/v1/models/"))
+        elif head.method == "GET" and path in BILLING:
+            await BILLING[path](self._worker, head, reply)
+        else:
+            await self._refuse(head, path)
+
+    async def _refuse(self, head: Head, path: str) -> None:
+        for methods, pattern in NOT_IMPLEMENTED:
+            if head.method in methods.split() and pattern.fullmatch(path):
+                await self._worker.callers.authenticate(head)
+                raise NotImplementedYet("API not implemented")
+        raise NotFound(f"Invalid URL ({head.method} {head.path})")
+
+
+async def _answer(reply: Reply, error: RelayError) -> None:
+    """The error as the caller's answer; once an answer has begun, all that can be done is to end it."""
+    if reply.started:
+        await reply.body(b"", more=False)
+        return
+    extra = ((b"cache-control", b"no-store"),) if error.status == 404 else ()
+    await reply.whole(error.status, error.encode(reply.request_id), [JSON, *extra, *error.headers])
+
+
+def _at(head: Head, path: str) -> Head:
+    return Head(head.method, path, head.query, head.headers, head.ip)
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return value.decode("latin-1") if value is not None else None

@@ -1,0 +1,389 @@
+"""One call, from its bytes to its last byte. Each step is a module; this file is their order.
+
+    authenticate   header -> caller                                    401, 403
+    read           body -> call                                        400, 413
+    plan           snapshot + caller + model -> channels, best first   404, 503
+    hold           the most it can cost, durable before anything goes out     403
+    upstream       attempt after attempt, until one answers            429, 502, 504
+    answer         whole or as a stream; settled before its last byte
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from django.conf import settings
+from django.db import connections
+
+from accounts.callers import Caller
+from billing.batch import Outcome
+from billing.pricing import text_cost
+from channels_app import services as channels
+from channels_app.snapshot import Route, Snapshot
+from relay import reading, sse
+from relay.account import Account, refusal
+from relay.adapters import openai_body
+from relay.adapters.openai import adapter_for
+from relay.asgi import Receive, Reply, read_body
+from relay.authenticate import check_model
+from relay.charging import TRANCHE, TRANSCRIPTS, affordable, generous, need
+from relay.dialects import openai
+from relay.errors import CallerLeft, GatewayError, NoChannel, RelayError, UpstreamError
+from relay.lifeline import Lifeline
+from relay.route import Plan
+from relay.types import Attempt, Call, Generated, Head, Mode
+from relay.upstream import Answer
+from relay.upstream_errors import normalise
+from relay.worker import Worker
+
+log = logging.getLogger(__name__)
+
+SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
+ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
+PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
+PASSED_ON = ("content-type", "openai-processing-ms", "openai-version", "content-disposition")
+
+
+async def serve(worker: Worker, head: Head, mode: Mode, receive: Receive, reply: Reply, model_in_path: str = "") -> None:
+    """Raises RelayError before anything has been sent, CallerLeft when there is nobody to answer any more."""
+    caller, suffix = await worker.callers.authenticate(head)
+    body = await read_body(receive, head, settings.RELAY_MAX_BODY)
+    call = openai.read(mode, head, body, model_in_path)
+    check_model(caller, call.model)
+    snapshot = current(worker)
+    plan = Plan(snapshot, caller, call.model, suffix, worker.pauses)
+    lifeline = Lifeline(receive)
+    lifeline.watch()
+    account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
+    try:
+        await Relay(worker, snapshot, caller, call, account, lifeline, reply).run(plan)
+    finally:
+        lifeline.stop()
+        await account.close()
+
+
+def current(worker: Worker) -> Snapshot:
+    """The snapshot to route by. Raises GatewayError while none could be loaded."""
+    if worker.snapshot is None:
+        raise GatewayError("the gateway is starting or its database is away", status=503, code="not_ready")
+    return worker.snapshot
+
+
+class Relay:
+    """One call on its way through the upstreams. Attempts share nothing but the hold."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        snapshot: Snapshot,
+        caller: Caller,
+        call: Call,
+        account: Account,
+        lifeline: Lifeline,
+        reply: Reply,
+    ) -> None:
+        self._worker = worker
+        self._snapshot = snapshot
+        self._caller = caller
+        self._call = call
+        self._account = account
+        self._lifeline = lifeline
+        self._reply = reply
+
+    async def run(self, plan: Plan) -> None:
+        """Try channel after channel until one answers. The last failure is the caller's answer."""
+        failure: UpstreamError | None = None
+        give_up = self._account.started + settings.RELAY_FIRST_BYTE_TIMEOUT
+        for _ in range(1 + plan.retries):
+            route = plan.next()
+            if route is None or (failure and time.monotonic() > give_up):
+                break
+            try:
+                await self._attempt(route)
+                return
+            except UpstreamError as error:
+                failure = error
+                self._report(route, error)
+                if not error.retry or self._reply.started:
+                    break
+        if failure is None:
+            raise NoChannel(f"当前分组 {self._caller.group} 下对于模型 {self._call.model} 无可用渠道")
+        if failure.status == 429:
+            failure.message = SATURATED
+        raise failure
+
+    def _report(self, route: Route, error: UpstreamError) -> None:
+        log.warning(
+            "request %s: channel #%d failed: %s %s",
+            self._reply.request_id,
+            route.channel_id,
+            error.status,
+            error.message[:200],
+        )
+        if error.retry_after is not None and error.status in (429, 503):
+            self._worker.pauses.pause(route.channel_id, error.retry_after)
+
+    async def _attempt(self, route: Route) -> None:
+        call = self._call
+        model = route.upstream_model(call.model)
+        attempt = Attempt(
+            route=route,
+            model=model,
+            price=self._snapshot.prices.price(model, route.type, self._caller.group),
+            system_prompt_reset=bool(route.system_prompt) and call.mode is Mode.CHAT,
+        )
+        attempt.asks_usage = openai_body.asks_usage(call, attempt, settings.ENFORCE_INCLUDE_USAGE)
+        try:
+            await self._hold(attempt)
+            await self._exchange(attempt)
+        except _HoldRefused:
+            await self._secured()  # raises the refusal itself
+            raise
+
+    async def _exchange(self, attempt: Attempt) -> None:
+        call = self._call
+        answer = await self._send(attempt)
+        try:
+            if answer.status == 400 and attempt.asks_usage:
+                answer = await self._again_without_usage(attempt, answer)
+            if answer.status not in (200, 201):
+                raise await self._failed(answer)
+            if call.stream and self._is_stream(answer):
+                await self._stream(attempt, answer)
+            else:
+                await self._whole(attempt, answer)
+        finally:
+            await answer.close()
+
+    # --- hold ---------------------------------------------------------------------------------------------------
+
+    async def _hold(self, attempt: Attempt) -> None:
+        """Ask for the hold. A caller with plenty is sent ahead while it commits; the others wait for it here."""
+        account = self._account
+        future = account.request(attempt)
+        if account.comfortable() and not future.done():
+            future.add_done_callback(self._cut_if_refused)
+            return
+        async with self._lifeline.interruptible():
+            await self._secured()
+        if account.held < need(self._call, attempt, self._snapshot.options).amount:
+            attempt.max_tokens = self._lower_maximum(attempt)
+
+    def _cut_if_refused(self, future: asyncio.Future[Outcome]) -> None:
+        if future.cancelled() or future.exception() is not None or refusal(future.result()) is not None:
+            self._lifeline.cut(_HoldRefused())
+
+    async def _secured(self) -> None:
+        try:
+            await self._account.secured()
+        except RelayError as error:
+            if error.status == 401 and error.message == "该令牌额度已用尽":
+                self._worker.callers.note_exhausted(self._caller)
+            raise
+
+    def _lower_maximum(self, attempt: Attempt) -> int | None:
+        """The balance bears less than the worst case: the upstream may generate no more than was held."""
+        call = self._call
+        if call.stream or call.mode not in (Mode.CHAT, Mode.COMPLETIONS):
+            return None
+        bearable = affordable(call, attempt, self._account.held)
+        if bearable is None or (call.max_tokens is not None and bearable >= call.max_tokens):
+            return None
+        return bearable
+
+    # --- upstream -----------------------------------------------------------------------------------------------
+
+    async def _send(self, attempt: Attempt) -> Answer:
+        call = self._call
+        route = attempt.route
+        adapter = adapter_for(route)
+        url = adapter.url(route, call.mode, call.path, call.query, attempt.model)
+        headers = adapter.headers(route)
+        headers.append(("Content-Type", call.content_type))
+        headers.append(("Accept", call.accept or ("text/event-stream" if call.stream else "application/json")))
+        answer = self._worker.clients.send(
+            "POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy, stream=call.stream
+        )
+        try:
+            async with self._lifeline.interruptible():
+                await answer.open()
+        except BaseException:
+            await answer.close()
+            raise
+        return answer
+
+    async def _again_without_usage(self, attempt: Attempt, answer: Answer) -> Answer:
+        """A 400 that names the member we added: the upstream does not know it. Ask again without, and remember it."""
+        async with self._lifeline.interruptible():
+            body = await answer.read(ERROR_LIMIT)
+        pause = answer.retry_after
+        await answer.close()
+        if b"stream_options" not in body and b"include_usage" not in body:
+            raise normalise(answer.status, body, pause)
+        attempt.asks_usage = False
+        await asyncio.to_thread(_remember_refusal, attempt.route.channel_id)
+        return await self._send(attempt)
+
+    async def _failed(self, answer: Answer) -> UpstreamError:
+        async with self._lifeline.interruptible():
+            body = await answer.read(ERROR_LIMIT)
+        return normalise(answer.status, body, answer.retry_after)
+
+    def _is_stream(self, answer: Answer) -> bool:
+        kind = answer.header("content-type").lower()
+        if kind.startswith("application/json"):
+            return False
+        return kind.startswith("text/event-stream") or self._call.mode in openai_body.STREAMS_WITH_USAGE
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    async def _whole(self, attempt: Attempt, answer: Answer) -> None:
+        call = self._call
+        async with self._lifeline.interruptible():
+            body = await answer.read(settings.RELAY_MAX_ANSWER)
+        if call.mode is Mode.SPEECH:
+            generated = Generated(finished=True)
+        elif call.mode in TRANSCRIPTS:
+            generated = reading.transcript(call, body)
+        else:
+            generated = reading.read_json(call, body)
+        if call.stream and call.mode in openai_body.STREAMS_WITH_USAGE:
+            raise UpstreamError("the upstream answered a stream request without a stream", code="bad_response")
+        await self._secured()
+        await self._settle(attempt, generated)
+        headers = [(name.encode(), value.encode("latin-1")) for name in PASSED_ON if (value := answer.header(name))]
+        await self._reply.whole(answer.status, body, headers)
+
+    async def _settle(self, attempt: Attempt, generated: Generated) -> None:
+        usage = generated.usage
+        if usage is None or self._call.mode in TRANSCRIPTS:
+            rough = self._snapshot.options["ApproximateTokenEnabled"]
+            usage = await asyncio.to_thread(reading.own_count, self._call, attempt.model, generated, rough)
+        await self._account.settle(attempt, usage)
+
+    async def _stream(self, attempt: Attempt, answer: Answer) -> None:
+        """Events as they come. Whatever ends the stream, what was generated is settled before its last byte."""
+        shows_usage = self._call.shows_usage or settings.ENFORCE_INCLUDE_USAGE
+        reader = reading.StreamReader(hides_usage=not shows_usage)
+        ending = b""
+        try:
+            ending = await self._forward(attempt, answer, reader)
+        except CallerLeft:
+            if not self._reply.started:
+                raise
+            ending = b""
+        except RelayError as error:
+            if not self._reply.started:
+                raise
+            ending = _error_event(error, self._reply.request_id)
+        finally:
+            # Cancel the upstream first: the caller has left, the balance is gone, or it has said all it had to say.
+            await answer.close()
+            if self._reply.started:
+                await self._settle(attempt, reader.generated)
+        if self._lifeline.reason is None:
+            await self._reply.body(ending, more=False)
+
+    async def _forward(self, attempt: Attempt, answer: Answer, reader: reading.StreamReader) -> bytes:
+        """Pass on all but the end; returns the end. Raises UpstreamError, InsufficientQuota, CallerLeft."""
+        parser = sse.Parser()
+        generated = reader.generated
+        meter = Meter(self._call, self._account, attempt, self._snapshot.options["ApproximateTokenEnabled"])
+        secured = False
+        try:
+            async with self._lifeline.interruptible():
+                async for chunk in answer.chunks():
+                    shown = [e.raw for e in parser.feed(chunk) if e.data is None or reader.feed(e.data)]
+                    if not secured and (shown or generated.finished):
+                        await self._secured()
+                        secured = True
+                        if generated.failed and generated.size == 0 and generated.usage is None:
+                            raise _first_event_error(shown)
+                        await self._reply.start(200, STREAM_HEADERS)
+                    if shown:
+                        await self._reply.body(b"".join(shown), more=True)
+                    await meter.tick(generated)
+        except sse.EventTooLong:
+            raise UpstreamError("an event of the upstream's stream is too long", code="event_too_long") from None
+        last = parser.close()
+        if last is not None and last.data is not None and reader.feed(last.data) and not generated.failed:
+            await self._reply.body(last.raw.rstrip(b"\r\n") + b"\n\n", more=True)
+        if not self._reply.started:
+            raise UpstreamError("the upstream ended its stream before it began", code="empty_stream")
+        if generated.failed:
+            return b""  # its error event has been passed on; a [DONE] would call the answer whole
+        if not generated.finished:
+            raise UpstreamError("the upstream broke off its stream", code="stream_broken")
+        # A chat ends with [DONE] even where its provider leaves it out; other streams end as their upstream did.
+        return b"data: [DONE]\n\n" if generated.done or self._call.mode in openai_body.STREAMS_WITH_USAGE else b""
+
+
+STREAM_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Meter:
+    """Keeps a stream's hold ahead of what it generates, and its progress on record."""
+
+    def __init__(self, call: Call, account: Account, attempt: Attempt, rough: bool) -> None:
+        self._call = call
+        self._account = account
+        self._attempt = attempt
+        self._rough = rough
+        self._next = time.monotonic() + PROGRESS_EVERY
+        self._covered = min(call.max_tokens or TRANCHE, TRANCHE)  # completion tokens the hold is meant to bear
+
+    async def tick(self, generated: Generated) -> None:
+        """Call after each chunk. Raises InsufficientQuota when the balance bears no more."""
+        if time.monotonic() < self._next and generated.size < self._covered:
+            return  # a token has at least one byte, so so many bytes cannot be more tokens than are covered
+        usage = reading.so_far(self._call, generated)
+        behind = usage.completion_tokens * 2 > self._covered and self._covered != self._call.max_tokens
+        if time.monotonic() < self._next and not behind:
+            return
+        self._next = time.monotonic() + PROGRESS_EVERY
+        if generated.size > reading.COMPACT_AT:
+            await asyncio.to_thread(reading.compact, self._attempt.model, generated, self._rough)
+            usage = reading.so_far(self._call, generated)
+        wanted = self._account.held
+        if behind:
+            self._covered = usage.completion_tokens + TRANCHE
+            if self._call.max_tokens:
+                self._covered = min(self._covered, self._call.max_tokens)
+            wanted = self._cost(self._covered)
+        if not await self._account.progress(self._attempt, usage, wanted):
+            raise _BalanceGone("user quota is not enough", code="insufficient_user_quota", status=403)
+
+    def _cost(self, completion_tokens: int) -> int:
+        return text_cost(self._attempt.price, generous(self._call.prompt_estimate), completion_tokens)
+
+
+class _BalanceGone(RelayError):
+    """A running stream has used up the balance."""
+
+
+class _HoldRefused(Exception):
+    """The hold was refused while the upstream was already being called; the refusal itself is in the account."""
+
+
+def _first_event_error(shown: list[bytes]) -> UpstreamError:
+    """The upstream's first event is an error: nothing was sent, so another channel may answer."""
+    payload = sse.payload(shown[-1]) if shown else None
+    return normalise(502, payload or b"", None)
+
+
+def _error_event(error: RelayError, request_id: str) -> bytes:
+    return b"data: " + error.encode(request_id) + b"\n\n"
+
+
+def _remember_refusal(channel_id: int) -> None:
+    """On a thread of the pool, which keeps no connection of its own."""
+    try:
+        channels.record_refuses_stream_options(channel_id)
+    finally:
+        connections.close_all()

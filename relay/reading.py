@@ -1,0 +1,192 @@
+"""Reading what an OpenAI-speaking upstream answers: the usage in it, errors in it, and the text for our own count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from billing import tokens
+from billing.pricing import Usage
+from relay.charging import TRANSCRIPTS
+from relay.dialects.openai import IMAGE_MODES
+from relay.errors import UpstreamError
+from relay.types import Call, Generated, Mode
+from relay.upstream_errors import find_error
+
+COMPACT_AT = 64 * 1024  # bytes of text after which what has come is counted and let go
+MOST_TOKENS = 10**9  # of one call; an upstream that reports more is not believed
+
+
+def usage_of(document: dict[str, Any]) -> Usage | None:
+    """The usage an answer or a chunk reports, None when it reports none (or only zeros)."""
+    usage = document.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    completion = _count(usage.get("completion_tokens", usage.get("output_tokens")))
+    total = _count(usage.get("total_tokens"))
+    if not prompt and not completion:
+        if not total:
+            return None
+        prompt = total  # embeddings of some providers name the total alone
+    return Usage(prompt, completion)
+
+
+def _count(value: Any) -> int:
+    """A token count as reported; what is negative, absurd or no number counts as 0 or the bound."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+        return 0
+    return int(min(max(value, 0), MOST_TOKENS))
+
+
+def read_json(call: Call, body: bytes) -> Generated:
+    """A whole JSON answer. Raises UpstreamError: it is not JSON, or an error inside a 200."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamError("the upstream's answer is not JSON", code="unmarshal_response_body_failed") from error
+    if not isinstance(document, dict):
+        raise UpstreamError("the upstream's answer is not a JSON object", code="unmarshal_response_body_failed")
+    if "choices" not in document and "data" not in document:
+        found = find_error(document)
+        if found:
+            message, kind, param, code = found
+            raise UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
+    generated = Generated(usage=usage_of(document), finished=True)
+    if generated.usage is None and call.mode in (Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS):
+        for choice in _dicts(document.get("choices")):
+            collect(generated, choice.get("message") or choice)
+    return generated
+
+
+class StreamReader:
+    """Reads a stream's events one by one; `generated` says what has come so far."""
+
+    def __init__(self, hides_usage: bool) -> None:
+        self._hides_usage = hides_usage
+        self.generated = Generated()
+
+    def feed(self, data: bytes) -> bool:
+        """Take one event's payload; whether the caller is to see it. `[DONE]` is never shown here: it comes last.
+
+        A payload that is no JSON is shown and not counted.
+        """
+        generated = self.generated
+        if data.strip() == b"[DONE]":
+            generated.finished = generated.done = True
+            return False
+        try:
+            document = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return True
+        if not isinstance(document, dict):
+            return True
+        usage = usage_of(document) if document.get("usage") else None
+        if usage:
+            generated.usage = usage
+        choices = document.get("choices")
+        if choices:
+            for choice in _dicts(choices):
+                if choice.get("finish_reason"):
+                    generated.finished = True
+                collect(generated, choice.get("delta") or choice)
+            return True
+        if document.get("error"):
+            generated.failed = True
+            return True
+        kind = document.get("type")
+        if isinstance(kind, str):  # streams of transcripts and images: typed events
+            if kind.endswith((".done", ".completed")):
+                generated.finished = True
+            if isinstance(document.get("delta"), str):
+                _keep(generated, document["delta"])
+        if choices is not None and not choices:
+            # OpenAI's usage chunk, or Azure's first one that only names its filters: nothing a caller asked for.
+            return bool(usage) and not self._hides_usage
+        return True
+
+
+def collect(generated: Generated, part: dict[str, Any]) -> None:
+    """Keep all that was generated: text, reasoning, refusals, names and arguments of tool calls."""
+    for name in ("content", "reasoning_content", "reasoning", "refusal", "text"):
+        value = part.get(name)
+        if isinstance(value, str) and value:
+            _keep(generated, value)
+        elif isinstance(value, list):
+            for item in _dicts(value):
+                if isinstance(item.get("text"), str):
+                    _keep(generated, item["text"])
+    calls = _dicts(part.get("tool_calls"))
+    function = part.get("function_call")
+    for called in [*(call.get("function") for call in calls), function]:
+        if isinstance(called, dict):
+            for name in ("name", "arguments"):
+                if isinstance(called.get(name), str) and called[name]:
+                    _keep(generated, called[name])
+
+
+def _keep(generated: Generated, text: str) -> None:
+    generated.texts.append(text)
+    generated.size += len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def so_far(call: Call, generated: Generated) -> Usage:
+    """A running figure for progress and tranches: by size, without running the tokenizer."""
+    if generated.usage:
+        return generated.usage
+    return Usage(call.prompt_estimate, generated.counted + tokens.approximate(generated.size), estimated=True)
+
+
+def compact(model: str, generated: Generated, rough: bool) -> None:
+    """Count the text kept so far and let it go, so that a long stream does not live in memory. Blocking."""
+    texts, generated.texts = generated.texts, []
+    text = "".join(texts)
+    generated.size = 0
+    generated.counted += tokens.approximate(text) if rough else tokens.count_text(model, text)
+
+
+def own_count(call: Call, model: str, generated: Generated, rough: bool) -> Usage:
+    """Our own count where the upstream gave none. Blocking (a tokenizer run): call it in a thread."""
+    if call.mode in IMAGE_MODES or call.mode is Mode.SPEECH:
+        return Usage(0, 0)
+    text = "".join(generated.texts)
+    completion = generated.counted + (tokens.approximate(text) if rough else tokens.count_text(model, text))
+    if call.mode in TRANSCRIPTS:
+        return Usage(0, completion)
+    return Usage(tokens.count_prompt(call.mode.value, model, call.document, rough=rough), completion, estimated=True)
+
+
+def transcript(call: Call, body: bytes) -> Generated:
+    """The text of a transcription in any of the formats (relay contract, 6.5). Raises UpstreamError."""
+    form = str(call.document.get("response_format") or "json")
+    text = body.decode(errors="replace")
+    if form in ("text", "srt", "vtt"):
+        spoken = text if form == "text" else _without_cues(text)
+    else:
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamError("the transcript is not JSON", code="get_text_from_body_err") from error
+        found = find_error(document)
+        if found:
+            raise UpstreamError(found[0], kind=found[1], param=found[2], code=found[3] or "request_error")
+        spoken = str(document.get("text") or "") if isinstance(document, dict) else ""
+    generated = Generated(finished=True)
+    _keep(generated, spoken)
+    return generated
+
+
+def _without_cues(text: str) -> str:
+    """The spoken lines of SRT or VTT, without numbers, times and the header."""
+    lines = []
+    for block in text.replace("\r\n", "\n").split("\n\n"):
+        rows = block.strip().split("\n")
+        cue = next((i for i, row in enumerate(rows) if "-->" in row), None)
+        if cue is not None:
+            lines += rows[cue + 1 :]
+    return " ".join(lines)

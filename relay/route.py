@@ -1,0 +1,70 @@
+"""Which channels a call may be sent to, best first, none twice (relay contract, section 3)."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from accounts.callers import Caller
+from channels_app.snapshot import Availability, Route, Snapshot, available, choose
+from relay.errors import BadRequest, Forbidden, ModelNotFound, NoChannel
+
+
+class Pauses:
+    """Channels an upstream asked to be left alone for a while (Retry-After), in this worker."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def pause(self, channel_id: int, seconds: float) -> None:
+        self._until[channel_id] = time.monotonic() + seconds
+
+    def now(self) -> frozenset[int]:
+        if not self._until:
+            return frozenset()
+        moment = time.monotonic()
+        self._until = {channel_id: until for channel_id, until in self._until.items() if until > moment}
+        return frozenset(self._until)
+
+
+class Plan:
+    """The channels of one call. A channel named by the key's suffix is the only one, and is not tried twice."""
+
+    def __init__(self, snapshot: Snapshot, caller: Caller, model: str, suffix: str, pauses: Pauses) -> None:
+        """Raises BadRequest, Forbidden, ModelNotFound, NoChannel."""
+        self._pauses = pauses
+        self._tried: frozenset[int] = frozenset()
+        self._named = named(snapshot, suffix) if suffix else None
+        self._tiers = snapshot.tiers(caller.group, model)
+        if self._named is None:
+            match available(snapshot, caller.group, model):
+                case Availability.NOT_CARRIED:
+                    raise ModelNotFound(f"The model '{model}' does not exist or no channel of group {caller.group} has it")
+                case Availability.OUT_OF_SERVICE:
+                    raise NoChannel(f"当前分组 {caller.group} 下对于模型 {model} 无可用渠道")
+        self.retries = 0 if self._named else snapshot.options["RetryTimes"]
+
+    def next(self) -> Route | None:
+        """The channel to try now, None when all were tried. Paused ones come last."""
+        if self._named is not None:
+            route, self._named = self._named, None
+            return route
+        paused = self._pauses.now()
+        route = None
+        if paused:
+            route = choose(self._tiers, self._tried | paused, random.random)
+        if route is None:
+            route = choose(self._tiers, self._tried, random.random)
+        if route is not None:
+            self._tried |= {route.channel_id}
+        return route
+
+
+def named(snapshot: Snapshot, suffix: str) -> Route:
+    """The channel an admin names with `sk-KEY-7`: whatever its group, models and priority, but enabled."""
+    route = snapshot.channels.get(int(suffix)) if suffix.isascii() and suffix.isdigit() else None
+    if route is None:
+        raise BadRequest("无效的渠道 Id")
+    if not route.enabled:
+        raise Forbidden("该渠道已被禁用")
+    return route

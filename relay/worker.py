@@ -1,0 +1,83 @@
+"""What one worker process keeps running: the snapshot it routes by, the books, the upstream clients, the identities."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connections
+
+from billing import tokens
+from billing.books import Books
+from channels_app import snapshot as routing
+from channels_app.snapshot import Snapshot
+from options import versions
+from relay.authenticate import Callers
+from relay.route import Pauses
+from relay.upstream import Clients
+
+log = logging.getLogger(__name__)
+
+POLL = 0.4  # seconds between two looks at the versions: a change is in force well within a second
+
+
+class Worker:
+    """Started once per process, in the event loop that serves it."""
+
+    def __init__(self) -> None:
+        self.books = Books()
+        self.callers = Callers()
+        self.pauses = Pauses()
+        self.clients = Clients(
+            proxy=settings.RELAY_PROXY,
+            connect=settings.RELAY_CONNECT_TIMEOUT,
+            first_byte=settings.RELAY_FIRST_BYTE_TIMEOUT,
+            idle=settings.RELAY_IDLE_TIMEOUT,
+            total=settings.RELAY_TIMEOUT,
+        )
+        self._snapshot: Snapshot | None = None
+        self._identities = -1
+        self._stopping = threading.Event()
+        self._loaded = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """None until the first one has been loaded (the database was away at the start)."""
+        return self._snapshot
+
+    def start(self) -> None:
+        self.books.start()
+        self._watcher.start()
+
+    async def stop(self) -> None:
+        """Called when no request runs any more: what is waiting for the books is written first."""
+        self._stopping.set()
+        await self.books.stop()
+        await self.clients.close()
+        self.callers.close()
+
+    def _watch(self) -> None:
+        """Replace the snapshot and forget identities when their versions move. Survives a database that is away."""
+        warmed = False
+        while not self._stopping.is_set():
+            try:
+                self._look()
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
+                connections.close_all()
+            if not warmed and self._snapshot is not None:
+                warmed = True
+                tokens.warm()  # vocabularies take half a second to build: not in the first call that needs them
+            self._stopping.wait(min(POLL, settings.SYNC_FREQUENCY or POLL))
+        connections.close_all()
+
+    def _look(self) -> None:
+        seen = versions.read()
+        if self._snapshot is None or seen[versions.ROUTING] != self._snapshot.version:
+            self._snapshot = routing.load()
+            self._loaded.set()
+        if seen[versions.IDENTITIES] != self._identities:
+            self._identities = seen[versions.IDENTITIES]
+            self.callers.forget()
