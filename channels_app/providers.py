@@ -19,6 +19,7 @@ from django.utils.translation import get_language
 
 TABLE = Path(__file__).parent / "data" / "providers.toml"
 
+# Editing and varying an image count as "images" here.
 MODES = frozenset(
     {
         "chat",
@@ -27,8 +28,6 @@ MODES = frozenset(
         "moderations",
         "edits",
         "images",
-        "image_edits",
-        "image_variations",
         "audio_speech",
         "audio_transcription",
         "audio_translation",
@@ -53,7 +52,7 @@ CONFIG_MEMBERS = frozenset(
         "proxy",
     }
 )
-SECRET_MEMBERS = frozenset({"ak", "sk", "vertex_ai_adc"})
+SECRET_MEMBERS = frozenset({"ak", "sk", "vertex_ai_adc", "proxy"})  # a proxy's address may hold a password
 
 _PRINTABLE = r"[\x21-\x7e]*"  # a key travels in a header: visible ASCII, no blanks
 

@@ -83,7 +83,7 @@ class Availability(enum.Enum):
     NOT_CARRIED = "not carried"  # by no channel of the group, enabled or not: 404
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Snapshot:
     """`channels` holds disabled ones too (a caller may name one); `abilities`, enabled ones only, best tier first."""
 
