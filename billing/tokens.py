@@ -131,7 +131,7 @@ def count_prompt(mode: str, model: str, body: dict[str, Any], *, rough: bool = F
 
 @lru_cache(maxsize=4096)
 def encoding_name(model: str) -> str:
-    """The vocabulary of a model. A vendor in front ("openai/") and the mark of a fine-tuned model ("ft:") don't count."""
+    """The vocabulary of a model. A vendor in front ("openai/") and the mark of fine-tuning ("ft:") don't count."""
     name = _own_name(model).removeprefix("ft:")
     return O200K if name.startswith(_O200K_MODELS) else CL100K
 
@@ -264,7 +264,7 @@ def _input(model: str, value: Any, count: Counter) -> int:
 
 
 def _picture(model: str, image: Any) -> int:
-    """Tokens of one image_url part, {"url", "detail"} or the bare address. An unknown detail is 0, as in the contract."""
+    """Tokens of one image_url part: {"url", "detail"}, or the bare address. An unknown detail is 0 (the contract)."""
     address, detail = (image.get("url"), image.get("detail")) if isinstance(image, dict) else (image, None)
     if not isinstance(address, str) or not address:
         return 0

@@ -96,13 +96,13 @@ def test_equals_the_arithmetic_of_fractions(
     assert charge == (max(exact, 1) if ratio and prompt + completion else 0)
 
 
-@given(ratios, ratios, tokens, tokens, st.integers(0, 10**6), st.integers(0, 10**6))
+@given(ratios, ratios, st.tuples(tokens, tokens), st.tuples(tokens, tokens))
 def test_more_tokens_never_cost_less(
-    model_ratio: Decimal, completion_ratio: Decimal, prompt: int, completion: int, more: int, more_said: int
+    model_ratio: Decimal, completion_ratio: Decimal, few: tuple[int, int], more: tuple[int, int]
 ) -> None:
     held = Price(model_ratio, completion_ratio, Decimal(1))
 
-    assert 0 <= text_cost(held, prompt, completion) <= text_cost(held, prompt + more, completion + more_said)
+    assert 0 <= text_cost(held, *few) <= text_cost(held, few[0] + more[0], few[1] + more[1])
 
 
 @given(ratios, st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))

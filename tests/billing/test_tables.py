@@ -66,7 +66,7 @@ def test_looks_up_as_the_reference_does(vector: dict[str, Any]) -> None:
 def test_the_operators_table_wins_over_the_default() -> None:
     table = PriceTable({"gpt-4o": Decimal(7)}, {"gpt-4o": Decimal("1.5")}, {"default": Decimal(2)})
     price = table.price("gpt-4o", 1, "default")
-    assert (price.model_ratio, price.completion_ratio, price.group_ratio) == (7, Decimal("1.5"), 2)
+    assert (price.model_ratio, price.completion_ratio, price.group_ratio) == (Decimal(7), Decimal("1.5"), Decimal(2))
     assert table.price("gpt-4", 1, "default").model_ratio == 15  # the others stay
 
 
@@ -96,12 +96,12 @@ def test_unless_the_operator_says_so() -> None:
 
 def test_a_model_nobody_priced_is_dear_and_says_so() -> None:
     price = DEFAULT.price("no-such-model", 1, "default")
-    assert (price.model_ratio, price.completion_ratio, price.known) == (30, 1, False)
+    assert (price.model_ratio, price.completion_ratio, price.known) == (Decimal(30), Decimal(1), False)
 
 
 def test_a_group_nobody_priced_counts_as_1_and_says_so() -> None:
     price = DEFAULT.price("gpt-4o", 1, "strangers")
-    assert (price.group_ratio, price.group_known, price.known) == (1, False, True)
+    assert (price.group_ratio, price.group_known, price.known) == (Decimal(1), False, True)
     assert DEFAULT.price("gpt-4o", 1, "vip").group_known
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import tiktoken
-import tiktoken_ext.openai_public
+import tiktoken_ext.openai_public  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -99,7 +99,8 @@ def test_text_like_a_special_token_is_text() -> None:
 @pytest.mark.parametrize("name", ["cl100k_base", "o200k_base"])
 def test_is_what_tiktoken_itself_counts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = importlib.util.find_spec("bpe_openai")
-    assert package is not None and package.submodule_search_locations
+    assert package is not None
+    assert package.submodule_search_locations
     shipped = Path(package.submodule_search_locations[0]) / "data" / f"{name}.tiktoken.gz"
     address = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
     (tmp_path / hashlib.sha1(address.encode()).hexdigest()).write_bytes(gzip.decompress(shipped.read_bytes()))
@@ -147,7 +148,12 @@ def test_cutting_a_long_text_changes_nothing() -> None:
 def test_two_threads_build_one_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     monkeypatch.setattr(tokens, "_encodings", {})
-    monkeypatch.setattr(tokens, "_build", lambda name: built.append(name) or object())
+
+    def build(name: str) -> object:
+        built.append(name)
+        return object()
+
+    monkeypatch.setattr(tokens, "_build", build)
     threads = [threading.Thread(target=tokens._encoding, args=("cl100k_base",)) for _ in range(8)]
     for thread in threads:
         thread.start()
