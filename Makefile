@@ -1,0 +1,65 @@
+# `make help` lists what there is. Everything lives in .venv; nothing is installed outside this folder but by `services`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run lint format test services bench docs pins
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: $(VENV)/.run-stamp ## serve on :3000 (or PORT); the first time this installs what is needed
+	@exec $(BIN)/python manage.py serve
+
+setup: $(VENV)/.dev-stamp ## install what working on the code needs
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			"$$python" -m venv $(VENV) && exit 0; \
+			echo "Python cannot make a virtual environment here; on Debian: apt-get install python3-venv" >&2; exit 1; \
+		fi; \
+	done; \
+	echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
+
+$(VENV)/.run-stamp: requirements.txt | $(BIN)/python
+	@echo "Installing what requirements.txt names; once, about half a minute."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev-stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/.run-stamp
+
+lint: setup ## everything that is checked without running the program
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djlint --quiet --lint templates
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: setup ## put the code into the house's form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+test: setup ## the test suite, on the database SQL_DSN names (none: SQLite); TESTS=path for a part
+	$(BIN)/python -m pytest $(TESTS)
+
+services: ## install and start PostgreSQL, MariaDB, Redis, Chromium, wrk and nginx on this machine (Debian, root)
+	@.ci/services
+
+bench: setup ## billed calls a second beside the floor; see docs/performance.md
+	$(BIN)/python -m bench
+
+docs: setup ## check that .env.example and docs/configuration.md name every variable
+	$(BIN)/python -m pytest -q tests/config/test_documentation.py
+
+pins: setup ## after a change of requirements.in or requirements-dev.in: write the exact versions
+	$(PINS) requirements.in -o requirements.txt
+	$(PINS) requirements-dev.in -c requirements.txt -o requirements-dev.txt
