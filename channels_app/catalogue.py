@@ -45,7 +45,7 @@ _PLACES = {name: place for place, name in enumerate(OWNERS)}
 
 
 def model_object(name: str) -> dict[str, Any]:
-    """One model in OpenAI's list shape. A name the catalogue does not know is owned by "custom", without permissions."""
+    """One model in OpenAI's list shape. A name no provider lists is owned by "custom" and has no permission object."""
     owner = OWNERS.get(name)
     return {
         "id": name,

@@ -1,6 +1,6 @@
 """Testing one channel: a small real call to its upstream, and what came of it (relay reference, 11.1 and 11.2).
 
-The call goes straight to the channel: no group, token, forced system prompt or retry is involved, and nothing is billed.
+The call goes straight to the channel: no group, token, forced system prompt or retry is involved, nothing is billed.
 Blocking; for the pages, the API and the jobs, never for the hot path.
 """
 
@@ -60,7 +60,7 @@ class Trial:
     read: Callable[[httpx.Response, bytes], str]
 
 
-def test_channel(channel_id: int, model: str | None = None) -> Probe:
+def test_channel(channel_id: int, model: str | None = None) -> Probe:  # noqa: PT028 (not a test of pytest's)
     """Call the channel once, and record when and how fast it answered. Raises ChannelMissing.
 
     `model` None: gpt-3.5-turbo where the channel lists exactly that, else its first; "" and "undefined", or a name the
@@ -106,13 +106,14 @@ def trial_for(model: str) -> Trial:
         return Trial(Mode.EMBEDDINGS, "/v1/embeddings", {"model": model, "input": prompt}, _read_embedding)
     if "moderation" in name:
         return Trial(Mode.MODERATIONS, "/v1/moderations", {"model": model, "input": prompt}, _read_moderation)
-    if name.startswith("tts-") or "-tts" in name:
-        body = {"model": model, "input": prompt, "voice": "alloy"}
-        return Trial(Mode.SPEECH, "/v1/audio/speech", body, _read_speech)
     if name.startswith(("dall-e", "gpt-image", "cogview", "wanx", "stable-diffusion", "flux", "step-1x")):
         return Trial(Mode.IMAGES, "/v1/images/generations", {"model": model, "prompt": prompt, "n": 1}, _read_image)
     if "turbo-instruct" in name or name in ("davinci-002", "babbage-002"):
         return Trial(Mode.COMPLETIONS, "/v1/completions", {"model": model, "prompt": prompt}, _read_completion)
+    body: dict[str, Any]
+    if name.startswith("tts-") or "-tts" in name:
+        body = {"model": model, "input": prompt, "voice": "alloy"}
+        return Trial(Mode.SPEECH, "/v1/audio/speech", body, _read_speech)
     body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     return Trial(Mode.CHAT, "/v1/chat/completions", body, _read_chat)
 
