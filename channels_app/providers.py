@@ -121,7 +121,7 @@ class Provider:
 
     @property
     def key_in_config(self) -> bool:
-        """Whether the credential lives in `config` (AWS, Vertex AI), so that a key may be empty, or have several lines."""
+        """Whether the credential is in `config` (AWS, Vertex AI), so that a key may be empty or have several lines."""
         return any(field.secret for field in self.config_fields)
 
 
