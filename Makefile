@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
 TESTS ?= tests
+ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run lint format test services bench docs pins
@@ -48,8 +49,8 @@ format: setup ## put the code into the house's form
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: setup ## the test suite, on the database SQL_DSN names (none: SQLite); TESTS=path for a part
-	$(BIN)/python -m pytest $(TESTS)
+test: setup ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql); TESTS=path for a part
+	$(BIN)/python -m pytest $(ARGS) $(TESTS)
 
 services: ## install and start PostgreSQL, MariaDB, Redis, Chromium, wrk and nginx on this machine (Debian, root)
 	@.ci/services

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
-LINE = "%(asctime)s %(levelname)s %(name)s%(request)s %(message)s"
+LINE = "%(asctime)s %(levelname)s %(name)s%(where)s %(message)s"
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by whoever begins to serve a request
 
@@ -35,8 +35,9 @@ def mask(text: str) -> str:
 
 class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        known = getattr(record, "request_id", "") or request_id.get()
-        record.request = f" [{known}]" if known else ""
+        request = getattr(record, "request", None)  # Django's own records about a request carry it
+        known = getattr(record, "request_id", "") or getattr(request, "META", {}).get("request_id") or request_id.get()
+        record.where = f" [{known}]" if known else ""
         return mask(super().format(record))
 
 

@@ -203,9 +203,13 @@ INSTALLED_APPS = [
     "channels_app",
     "billing",
     "redemptions",
+    "api",
     "console.apps.ConsoleConfig",
+    "api",
 ]
 MIDDLEWARE = [
+    "api.middleware.Answers",
+    "api.middleware.Answers",
     "config.static.StaticFiles",
     "console.middleware.SecurityHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -215,6 +219,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "console.middleware.PasswordChangeFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "console.middleware.PasswordChangeFirst",
 ]
 TEMPLATES = [
     {
@@ -253,6 +258,10 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+WHITENOISE_MAX_AGE = 7 * 24 * 3600  # seconds; addresses made by templates change with the content
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.static.VersionedStorage"},

@@ -15,8 +15,6 @@ from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-MAX_AGE = 7 * 24 * 3600  # seconds; addresses made by templates change with the content
-
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise over the finders, found once at start; asynchronous where the server is, so that it costs no thread."""

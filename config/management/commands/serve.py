@@ -39,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--server", choices=["gunicorn", "daphne"], default="gunicorn")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        os.umask(0o027)  # what is written here, database and log, is nobody else's to read
         port = settings.PORT or options["port"]
         if not 0 < port < 65536:
             sys.exit(f"--port: {port} is not between 1 and 65535.")
