@@ -1,4 +1,7 @@
-"""What this app's services refuse, told apart by class. `str(refusal)` is the contract's text, shown to API callers as it is."""
+"""What this app's services refuse, told apart by class.
+
+`str(refusal)` is the contract's text, shown to API callers as it is.
+"""
 
 from __future__ import annotations
 

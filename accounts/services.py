@@ -28,7 +28,7 @@ from accounts.refusals import (
     WrongPassword,
 )
 from accounts.sessions import end_sessions
-from accounts.tokens import KEY_LENGTH, LETTERS, create_token, new_key, token_digest
+from accounts.tokens import KEY_LENGTH, LETTERS, UNLIMITED, create_token, new_key, token_digest
 from audit.services import SYSTEM, Actor, record
 from billing.models import EntryKind, LogType
 from billing.services import QuotaOutOfRange, credit, set_quota, write_log
@@ -105,7 +105,7 @@ def register(
                 _give(user, gift, EntryKind.INVITATION, f"使用邀请码赠送 {quota_text(options, gift)}")
             if gift := options["QuotaForInviter"]:
                 _give(inviter, gift, EntryKind.INVITATION, f"邀请用户赠送 {quota_text(options, gift)}")
-        create_token(user_id=user.pk, name="default", unlimited_quota=True)
+        create_token(user_id=user.pk, name="default", unlimited_quota=True, remain_quota=UNLIMITED)
     user.refresh_from_db()
     return user
 
@@ -151,7 +151,7 @@ def create_user(
 
 
 def _insert(user: User) -> None:
-    """Insert, where two at once wanted the same name or drew the same invitation code: name the one, redraw the other."""
+    """Insert, where two at once wanted the same name or drew the same invitation code: name one, redraw one."""
     for _attempt in range(10):
         try:
             with transaction.atomic():
@@ -283,18 +283,22 @@ IDENTITY_FIELDS = frozenset({"username", "role", "status", "group"})  # what the
 
 
 def _apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: str | None = None) -> None:
-    """Store what differs; sessions end with a change of password, role or status (remedy S4)."""
+    """Store what differs. Sessions end with a new password or role (remedy S4).
+
+    Those of a disabled account are refused, and told so once, by whoever reads them; they are deleted when it is
+    enabled again, so that none comes back to life.
+    """
     changed: set[str] = set()
     for name, value in changes.items():
         if name in ("username", "password") and not value:
             continue
-        value = _cleaned(name, value)
+        cleaned = _cleaned(name, value)
         if name == "password":
-            user.set_password(value)
+            user.set_password(cleaned)
             user.must_change_password = False
             changed |= {"password", "must_change_password"}
-        elif getattr(user, name) != value:
-            setattr(user, name, value)
+        elif getattr(user, name) != cleaned:
+            setattr(user, name, cleaned)
             changed.add(name)
     if not changed:
         return
@@ -306,7 +310,7 @@ def _apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: st
     except IntegrityError:
         _refuse_taken(user)
         raise IdentityTaken from None
-    if changed & {"password", "role", "status"}:
+    if changed & {"password", "role"} or ("status" in changed and user.status == UserStatus.ENABLED):
         end_sessions(user.pk, keep=session_key)
     record(actor, "user.update", f"user:{user.pk}", fields=sorted(changed))
     if changed & IDENTITY_FIELDS:
@@ -401,7 +405,6 @@ def _bury(user: User, actor: Actor) -> None:
     fields = ["username", "display_name", "email", *IDENTITIES, "aff_code", "access_token_digest", "status", "password"]
     user.save(update_fields=fields)
     Token.objects.filter(user_id=user.pk).delete()
-    end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
     versions.bump(versions.IDENTITIES)
 
@@ -475,6 +478,6 @@ def clean_root_token(value: str) -> str:
     key = value.removeprefix("sk-")
     if not key or len(key) > KEY_LENGTH or not (key.isascii() and key.isalnum()):
         raise BadRootToken(
-            f"INITIAL_ROOT_TOKEN must be 1 to {KEY_LENGTH} letters and digits, without dashes (a leading sk- is dropped)"
+            f"INITIAL_ROOT_TOKEN must be 1 to {KEY_LENGTH} letters and digits without dashes (a leading sk- is dropped)"
         )
     return key

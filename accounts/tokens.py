@@ -23,6 +23,7 @@ KEY_LENGTH = 48  # characters, without `sk-`
 NAME_LENGTH = 30  # characters
 MAX_TIME = 253_402_300_799  # the last second of the year 9999
 EDITABLE = ("name", "expired_time", "remain_quota", "unlimited_quota", "model_names", "subnet")
+UNLIMITED = -1  # remain_quota of the token `default`, which has no limit to count down from
 NO_ID = "id 或 userId 为空！"
 
 
@@ -47,7 +48,7 @@ def create_token(
     subnet: str = "",
     key: str | None = None,
 ) -> Token:
-    """A new token of this user. `expired_time` in unix seconds, 0 is never; `key` is drawn unless given. Raises BadField."""
+    """A new token of this user. Times in unix seconds, 0 is never; without `key` one is drawn. Raises BadField."""
     fields = _cleaned(
         {
             "name": name,
@@ -74,10 +75,12 @@ def find_token(user_id: int, token_id: int) -> Token:
 
 @transaction.atomic
 def update_token(user_id: int, token_id: int, changes: Mapping[str, Any]) -> Token:
-    """Store those of EDITABLE that are given; the status is changed by `set_token_status`. Raises NoId, NotFound, BadField."""
+    """Store those of EDITABLE that are given; the status is not among them. Raises NoId, NotFound, BadField."""
     find_token(user_id, token_id)
     token = Token.objects.select_for_update().get(pk=token_id)
     fields = _cleaned({name: changes[name] for name in EDITABLE if name in changes}, unlimited=token.unlimited_quota)
+    if fields.get("unlimited_quota") is False and "remain_quota" not in fields:
+        fields["remain_quota"] = max(token.remain_quota, 0)
     if fields:
         for name, value in fields.items():
             setattr(token, name, value)
@@ -117,7 +120,7 @@ def delete_token(user_id: int, token_id: int) -> None:
 
 
 def _cleaned(fields: Mapping[str, Any], *, unlimited: bool = False) -> dict[str, Any]:
-    """Raises BadField. The quota of an unlimited token says nothing; the reference's -1 for it is stored as 0."""
+    """Raises BadField. The quota of an unlimited token says nothing and may be anything above UNLIMITED."""
     cleaned = dict(fields)
     unlimited = cleaned.get("unlimited_quota", unlimited)
     if "name" in cleaned:
@@ -128,7 +131,7 @@ def _cleaned(fields: Mapping[str, Any], *, unlimited: bool = False) -> dict[str,
         raise BadField("参数错误：expired_time")
     if "remain_quota" in cleaned:
         if unlimited:
-            cleaned["remain_quota"] = min(max(cleaned["remain_quota"], 0), MAX_QUOTA)
+            cleaned["remain_quota"] = min(max(cleaned["remain_quota"], UNLIMITED), MAX_QUOTA)
         elif not 0 <= cleaned["remain_quota"] <= MAX_QUOTA:
             raise BadField("参数错误：remain_quota")
     if "model_names" in cleaned:
@@ -141,10 +144,14 @@ def _cleaned(fields: Mapping[str, Any], *, unlimited: bool = False) -> dict[str,
 def _networks(text: str) -> str:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     for part in parts:
-        try:
-            if "/" not in part:
-                raise ValueError(part)
-            ipaddress.ip_network(part, strict=False)
-        except ValueError:
-            raise BadField(f"参数错误：无效的网段：failed to parse subnet: invalid CIDR address: {part}") from None
+        if not _is_network(part):
+            raise BadField(f"参数错误：无效的网段：failed to parse subnet: invalid CIDR address: {part}")
     return ",".join(parts)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text

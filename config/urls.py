@@ -1,5 +1,11 @@
 """Console pages and /api, by including each app's."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-urlpatterns = [path("", include("console.urls"))]
+from api.views import Unknown
+
+urlpatterns = [
+    path("api/", include("api.urls")),
+    re_path("^api", Unknown.as_view()),
+    path("", include("console.urls")),
+]

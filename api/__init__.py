@@ -1,0 +1,1 @@
+"""What every view of the management API (/api) shares: envelope, sign-in, levels, limits, reading bodies and pages."""

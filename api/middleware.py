@@ -1,0 +1,70 @@
+"""What every answer of the Django half carries, and how large a body may be."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+
+from accounts.http import came_over_tls, client_address
+from api import messages
+from config.logging import request_id as logged_request_id
+from relay import request_id
+
+HEADER = "X-Oneapi-Request-Id"
+MAX_BODY = 10 * 1024 * 1024  # bytes, of a request to /api
+
+
+class Answers:
+    """Stands outermost. The request id is made here, always: one sent by a caller is not believed."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        made = request_id.new()
+        logged_request_id.set(made)
+        request.request_id = made  # type: ignore[attr-defined]
+        request.client_ip = client_address(request)  # type: ignore[attr-defined]
+        if iscoroutinefunction(self):
+            return self._answer(request)
+        refused = _too_large(request)
+        return _finish(request, refused or cast("HttpResponseBase", self.get_response(request)))
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        refused = _too_large(request)
+        return _finish(request, refused or await cast("Awaitable[HttpResponseBase]", self.get_response(request)))
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info == "/api" or request.path_info.startswith("/api/")
+
+
+def _too_large(request: HttpRequest) -> HttpResponseBase | None:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not _is_api(request) or (length.isdecimal() and int(length) <= MAX_BODY):
+        return None
+    body = {"success": False, "message": messages.BODY_TOO_LARGE}
+    return JsonResponse(body, status=413, json_dumps_params={"ensure_ascii": False})
+
+
+def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    response[HEADER] = request.request_id  # type: ignore[attr-defined]
+    if _is_api(request):
+        response["Cache-Control"] = "no-store"
+        if response.status_code >= 500 and isinstance(response, HttpResponse):
+            response.content = b""  # what went wrong is in the log, under this request id
+    if came_over_tls(request):
+        for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
+            if name in response.cookies:
+                response.cookies[name]["secure"] = True
+    return response

@@ -1,0 +1,47 @@
+"""The limits of the management API."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.http import client_address
+from accounts.models import fold
+from api import windows
+from api.envelope import TooMany
+from api.windows import Limit
+
+CRITICAL = Limit("CT", 20, 1200)  # by address, one count for all routes so marked
+WRONG_PASSWORDS = Limit("LG", 30, 1200)  # by account, whatever the address
+WRONG_CODES = Limit("RC", 10, 1200)  # redemption codes that do not exist, by user
+
+
+def spend_global(request: HttpRequest) -> None:
+    """GLOBAL_API_RATE_LIMIT calls in 180 s from one address. Raises TooMany."""
+    limit = Limit("GA", settings.GLOBAL_API_RATE_LIMIT, 180)
+    if limit.count and not windows.coarse().allows(limit, client_address(request)):
+        raise TooMany
+
+
+def spend_critical(request: HttpRequest) -> None:
+    if CRITICAL.count and not windows.exact().allows(CRITICAL, client_address(request)):
+        raise TooMany
+
+
+def check_password_tries(name: str) -> None:
+    """Raises TooMany while an account was given too many wrong passwords, right or not the next one."""
+    if not windows.exact().allows(WRONG_PASSWORDS, fold(name), count=False):
+        raise TooMany
+
+
+def count_wrong_password(name: str) -> None:
+    windows.exact().allows(WRONG_PASSWORDS, fold(name))
+
+
+def check_code_tries(user_id: int) -> None:
+    if not windows.exact().allows(WRONG_CODES, str(user_id), count=False):
+        raise TooMany
+
+
+def count_wrong_code(user_id: int) -> None:
+    windows.exact().allows(WRONG_CODES, str(user_id))

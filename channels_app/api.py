@@ -1,0 +1,168 @@
+"""/api/channel (management contract, 2.7 and 2.8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import ExpressionWrapper, F, Q, QuerySet, TextField
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.http import actor_of
+from api import messages
+from api.bodies import Body, lenient_integer, path_id, query_text, read_body
+from api.envelope import Refusal, answer
+from api.paging import found, page
+from api.views import AdminView
+from channels_app import services
+from channels_app.catalogue import whole_catalogue
+from channels_app.models import Channel
+from channels_app.probe import test_channel
+from channels_app.providers import PROVIDERS
+from vault.keys import CannotDecrypt, decrypt
+
+EDITABLE = (
+    "type",
+    "status",
+    "name",
+    "weight",
+    "base_url",
+    "other",
+    "models",
+    "group",
+    "model_mapping",
+    "priority",
+    "config",
+    "system_prompt",
+)
+
+
+def rows() -> QuerySet[Channel]:
+    """Channels without their keys. The config comes sealed, so that one unreadable row does not take the list away."""
+    sealed = ExpressionWrapper(F("config"), output_field=TextField())
+    return Channel.objects.defer("key", "config").annotate(sealed_config=sealed).order_by("-id")
+
+
+def _shown_config(channel: Channel) -> str:
+    try:
+        channel.config = decrypt(channel.sealed_config)  # type: ignore[attr-defined]
+    except CannotDecrypt:
+        return ""
+    return services.shown_config(channel)
+
+
+def channel_json(channel: Channel) -> dict[str, Any]:
+    """`channel` comes from `rows`. The key is withheld, and so are the secrets inside the config (remedies S3, S23)."""
+    return {
+        "id": channel.pk,
+        "type": channel.type,
+        "key": "",
+        "status": channel.status,
+        "name": channel.name,
+        "weight": channel.weight,
+        "created_time": channel.created_time,
+        "test_time": channel.test_time,
+        "response_time": channel.response_time,
+        "base_url": channel.base_url,
+        "other": channel.other,
+        "balance": channel.balance,
+        "balance_updated_time": channel.balance_updated_time,
+        "models": channel.model_names,
+        "group": channel.group,
+        "used_quota": channel.used_quota,
+        "model_mapping": channel.model_mapping,
+        "priority": channel.priority,
+        "config": _shown_config(channel),
+        "system_prompt": channel.system_prompt,
+    }
+
+
+def _one(channel_id: int) -> Channel:
+    channel = rows().filter(pk=channel_id).first()
+    if channel is None:
+        raise Refusal(messages.NOT_FOUND)
+    return channel
+
+
+def _editable(body: Body) -> dict[str, Any]:
+    """The members callers may set (remedy S21). Types are checked by the service."""
+    return {name: body.members[name] for name in EDITABLE if name in body}
+
+
+class Channels(AdminView):
+    echoes = True
+
+    def get(self, request: Request) -> Response:
+        return page(request, rows(), channel_json)
+
+    def post(self, request: Request) -> Response:
+        """One channel for each line of `key`."""
+        body = read_body(request)
+        channel_type = body.integer("type") or 1
+        keys = [key for key in services.split_keys(channel_type, body.text("key")) if key.strip()]
+        provider = PROVIDERS.get(channel_type)
+        if not keys and not (provider and provider.key_in_config):
+            raise Refusal("empty slice found")
+        services.create_channels(actor_of(request._request, request.user), _editable(body), keys)
+        return answer()
+
+    def put(self, request: Request) -> Response:
+        """Change the members given; an empty key keeps the stored one."""
+        body = read_body(request)
+        channel_id = body.integer("id")
+        if not channel_id:
+            raise Refusal(messages.NO_PRIMARY_KEY)
+        fields = _editable(body)
+        if key := body.text("key"):
+            fields["key"] = key
+        services.update_channel(actor_of(request._request, request.user), channel_id, fields)
+        return answer(channel_json(_one(channel_id)))
+
+
+class ChannelSearch(AdminView):
+    def get(self, request: Request) -> Response:
+        keyword = query_text(request, "keyword")
+        wanted = rows().filter(Q(pk=lenient_integer(keyword)) | Q(name__istartswith=keyword))
+        return found(wanted, channel_json)
+
+
+class ChannelModels(AdminView):
+    """The built-in catalogue in OpenAI's list shape; no envelope."""
+
+    def get(self, request: Request) -> Response:
+        return Response(whole_catalogue())
+
+
+class OneChannel(AdminView):
+    def get(self, request: Request, channel_id: str) -> Response:
+        return answer(channel_json(_one(path_id(channel_id))))
+
+    def delete(self, request: Request, channel_id: str) -> Response:
+        """An unknown id succeeds: it is gone."""
+        wanted = lenient_integer(channel_id)
+        if not wanted:
+            raise Refusal(messages.NO_PRIMARY_KEY)
+        services.delete_channel(actor_of(request._request, request.user), wanted)
+        return answer()
+
+
+class DisabledChannels(AdminView):
+    http_method_names = ["delete"]
+
+    def delete(self, request: Request) -> Response:
+        return answer(services.delete_disabled(actor_of(request._request, request.user)))
+
+
+class ChannelTest(AdminView):
+    def get(self, request: Request, channel_id: str) -> Response:
+        """`model` empty, absent or "undefined" is the channel's first. Front ends read `model` or `modelName`."""
+        asked = query_text(request, "model")
+        probe = test_channel(path_id(channel_id), asked)
+        body = {
+            "success": probe.success,
+            "message": probe.message,
+            "time": round(probe.seconds, 3),
+            "modelName": probe.model,
+            "model": probe.model,
+        }
+        return Response(body)
