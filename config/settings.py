@@ -205,10 +205,8 @@ INSTALLED_APPS = [
     "redemptions",
     "api",
     "console.apps.ConsoleConfig",
-    "api",
 ]
 MIDDLEWARE = [
-    "api.middleware.Answers",
     "api.middleware.Answers",
     "config.static.StaticFiles",
     "console.middleware.SecurityHeaders",

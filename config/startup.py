@@ -9,12 +9,12 @@ import time
 
 from django.conf import settings
 from django.core import checks
-from django.db import DatabaseError, IntegrityError, OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections
 
 from accounts import services as accounts
 from accounts.refusals import BadPassword, BadRootToken
 from config.logging import mask
-from config.migrating import StillMigrating, migrate, pending
+from config.migrating import StillMigrating, locked, migrate, pending
 from options.models import Option
 from vault.keys import derive, digest
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 DATABASE_WAIT = 30  # seconds; in a composition of containers the database may start after us
 MASTER_WAIT = 60  # seconds a slave waits for the master to migrate
 SECRET_CHECK = "_secret_check"  # the row in the option table; the registry of options does not know it
+BUSY = "Another process has been preparing the database for ten minutes; look at that one first."
 VARIABLES = {"default": "SQL_DSN", "logs": "LOG_SQL_DSN"}
 
 
@@ -85,7 +86,7 @@ def _migrate(alias: str) -> None:
     try:
         applied = migrate(alias)
     except StillMigrating:
-        raise CannotStart("Another process has been migrating the database for ten minutes; look at it first.") from None
+        raise CannotStart(BUSY) from None
     if applied:
         log.info("Database %s: %d migrations applied.", alias, len(applied))
 
@@ -147,15 +148,16 @@ def _greet_redis() -> None:
 def seed_root() -> str:
     """Make the first account where there is none; returns the lines to show once, or "" where nothing was made."""
     try:
-        made = accounts.seed_root(
-            settings.INITIAL_ROOT_PASSWORD or None, settings.INITIAL_ROOT_TOKEN, settings.INITIAL_ROOT_ACCESS_TOKEN
-        )
+        with locked("default"):
+            made = accounts.seed_root(
+                settings.INITIAL_ROOT_PASSWORD or None, settings.INITIAL_ROOT_TOKEN, settings.INITIAL_ROOT_ACCESS_TOKEN
+            )
     except BadPassword:
         raise CannotStart("INITIAL_ROOT_PASSWORD: a password has 8 to 20 characters.") from None
     except BadRootToken as error:
         raise CannotStart(str(error)) from None
-    except IntegrityError:  # another process was faster
-        return ""
+    except StillMigrating:
+        raise CannotStart(BUSY) from None
     if made is None:
         return ""
     lines = [f"The first account was made: {made.username}"]
