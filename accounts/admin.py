@@ -12,14 +12,15 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from accounts import refusals, services
+from accounts.http import actor_of
 from accounts.models import Role, Token, User, UserStatus
 from accounts.names import PASSWORD_LENGTHS
 from accounts.tokens import delete_token, set_token_status, update_token
 from audit.services import record
 from billing.services import QuotaOutOfRange
 from console.formats import masked
-from console.http import actor_of, signed_in
-from console.raw_tables import Refused, SecretInput, ServiceAdmin, ServiceForm, moment_column
+from console.http import signed_in
+from console.raw_tables import RefusedError, SecretInput, ServiceAdmin, ServiceForm, moment_column
 from options.registry import MAX_QUOTA
 
 # What a person at a form should read instead of the API's literal, and the box it belongs to.
@@ -33,9 +34,9 @@ WORDS: dict[type[refusals.Refused], tuple[Any, str]] = {
 }
 
 
-def refused(error: refusals.Refused) -> Refused:
+def refused(error: refusals.Refused) -> RefusedError:
     text, field = WORDS.get(type(error), (str(error), ""))
-    return Refused(str(text), field)
+    return RefusedError(str(text), field)
 
 
 class UserForm(ServiceForm):
@@ -67,10 +68,12 @@ class UserForm(ServiceForm):
         stored = self.instance.pk is not None
         if "quota" in self.fields:
             self.fields["quota"] = forms.IntegerField(
-                label=self.fields["quota"].label, help_text=self.fields["quota"].help_text, min_value=0, max_value=MAX_QUOTA
+                label=self.fields["quota"].label,
+                help_text=self.fields["quota"].help_text,
+                min_value=0,
+                max_value=MAX_QUOTA,
             )
-            if stored and self.instance.quota > MAX_QUOTA:
-                self.fields["quota"].disabled = True
+            self.watch("quota")
         if "role" in self.fields:
             self.fields["role"].choices = [  # type: ignore[attr-defined]
                 choice for choice in Role.choices if choice[0] in (Role.COMMON, Role.ADMIN)
@@ -82,7 +85,9 @@ class UserForm(ServiceForm):
         if "new_password" in self.fields:
             self.fields["new_password"].required = not stored
             if stored:
-                self.fields["new_password"].help_text = _("Leave it empty to keep the present one. A new one ends every session.")
+                self.fields["new_password"].help_text = _(
+                    "Leave it empty to keep the present one. A new one ends every session."
+                )
 
     def validate_unique(self) -> None:
         """The service compares names the way sign-in does, and says so itself."""
@@ -91,7 +96,18 @@ class UserForm(ServiceForm):
 @admin.register(User)
 class UserAdmin(ServiceAdmin):
     form = UserForm
-    list_display = ("id", "username", "display_name", "role", "status", "group", "quota", "held", "used_quota", "request_count")
+    list_display = (
+        "id",
+        "username",
+        "display_name",
+        "role",
+        "status",
+        "group",
+        "quota",
+        "held",
+        "used_quota",
+        "request_count",
+    )
     list_display_links = ("id", "username")
     list_filter = ("role", "status")
     search_fields = ("=id", "username", "display_name", "email")
@@ -155,7 +171,7 @@ class UserAdmin(ServiceAdmin):
         except refusals.Refused as error:
             raise refused(error) from error
         except QuotaOutOfRange as error:
-            raise Refused(str(_("The quota is out of range.")), "quota") from error
+            raise RefusedError(str(_("The quota is out of range.")), "quota") from error
         obj.pk = made.pk
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:

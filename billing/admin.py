@@ -68,7 +68,18 @@ class LogAdmin(ReadOnly):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnly):
-    list_display = ("id", "when", "user_id", "kind", "amount", "reference", "token_id", "channel_id", "actor_id", "note")
+    list_display = (
+        "id",
+        "when",
+        "user_id",
+        "kind",
+        "amount",
+        "reference",
+        "token_id",
+        "channel_id",
+        "actor_id",
+        "note",
+    )
     list_filter = (Since, "kind")
     search_fields = ("user_id__exact", "reference__exact")
     search_help_text = _("Exact user id or reference.")
@@ -78,7 +89,17 @@ class LedgerEntryAdmin(ReadOnly):
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnly):
-    list_display = ("request_id", "user_id", "username", "amount", "token_amount", "model_name", "worker", "opened", "ends")
+    list_display = (
+        "request_id",
+        "user_id",
+        "username",
+        "amount",
+        "token_amount",
+        "model_name",
+        "worker",
+        "opened",
+        "ends",
+    )
     search_fields = ("request_id__exact", "username__exact")
     ordering = ("-created_at",)
     readonly_fields = ("opened", "ends")

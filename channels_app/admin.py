@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from accounts.http import actor_of
 from channels_app import services
 from channels_app.models import Ability, Channel, ChannelStatus
 from channels_app.providers import PROVIDERS, SECRET_MEMBERS, choices
-from console.http import actor_of
 from console.raw_tables import (
     ReadOnly,
-    Refused,
+    RefusedError,
     SecretInput,
     SecretTextarea,
     ServiceAdmin,
@@ -131,7 +131,9 @@ class ChannelForm(ServiceForm):
             known = PROVIDERS[cleaned["type"]].models
             cleaned["model_names"] = ",".join(filter(None, (cleaned.get("model_names", "").strip(" ,\n"), *known)))
         if "model_names" not in self.errors and not cleaned.get("model_names", "").strip(" ,\n"):
-            self.add_error("model_names", ValidationError(_("Name at least one model, or let all of the type be added.")))
+            self.add_error(
+                "model_names", ValidationError(_("Name at least one model, or let all of the type be added."))
+            )
         return cleaned
 
     def service_fields(self) -> dict[str, Any]:
@@ -205,7 +207,18 @@ class ChannelAdmin(ServiceAdmin):
     tested = moment_column("test_time", _("tested (UTC)"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        main = ["type", "name", "new_key", "group", "model_names", "fill_models", "base_url", "priority", "weight", "status"]
+        main = [
+            "type",
+            "name",
+            "new_key",
+            "group",
+            "model_names",
+            "fill_models",
+            "base_url",
+            "priority",
+            "weight",
+            "status",
+        ]
         config = [f"config_{member}" for member in CONFIG_LABELS]
         if obj is not None:
             config.append("forget_secrets")
@@ -239,9 +252,9 @@ class ChannelAdmin(ServiceAdmin):
             keys = services.split_keys(fields["type"], form.cleaned_data["new_key"])
             created = services.create_channels(actor, fields, keys)
         except services.ChannelInvalid as error:
-            raise Refused(str(error)) from error
+            raise RefusedError(str(error)) from error
         except services.ChannelMissing as error:
-            raise Refused(str(_("This channel has been deleted meanwhile."))) from error
+            raise RefusedError(str(_("This channel has been deleted meanwhile."))) from error
         obj.pk = created[0]
         if len(created) > 1:
             self.message_user(request, _("%d channels were created, one for each key.") % len(created))

@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth import logout as sign_out
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -34,7 +35,7 @@ class RawTables(admin.AdminSite):
     index_title = _("Tables")
     enable_nav_sidebar = True
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Django sends whoever lacks the right to sign in; a signed-in person without it is refused instead."""
         inner = super().admin_view(view, cacheable)
 
@@ -53,14 +54,13 @@ class RawTables(admin.AdminSite):
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next", "/django-admin/"), "/login")
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":
             return redirect("admin:index")
-        from console.views import logout_page  # the views import this app's forms, which models need first
+        sign_out(request)
+        return redirect("login")
 
-        return logout_page(request)
-
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("password")
 
 
@@ -89,7 +89,7 @@ class LargeTable(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnly(LargeTable):
     """May be looked at, and nothing else. Actions are named off, since Django would offer deletion."""
 
-    actions = None
+    actions: Any = None
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -101,7 +101,7 @@ class ReadOnly(LargeTable):
         return False
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A service would not do it. `field` names the form's field the message belongs to, "" the form as a whole."""
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -112,7 +112,19 @@ class Refused(Exception):
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A form whose saving is a service call; `refusal` is what the service said at the first try."""
 
-    refusal: Refused | None = None
+    refusal: RefusedError | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            for field in self.instance._meta.fields:
+                if field.name in self.fields:
+                    self.watch(field.name)
+
+    def watch(self, name: str) -> None:
+        """Send the value along that the page was made with. A balance or status that moved while the form lay open
+        then counts as what it is, not as something this person changed."""
+        self.fields[name].show_hidden_initial = True
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -132,7 +144,7 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A page that writes through services. Subclasses raise `Refused` in `save_model` or `delete_model`."""
+    """A page that writes through services. Subclasses raise `RefusedError` in `save_model` or `delete_model`."""
 
     show_full_result_count = False
     list_per_page = 50
@@ -147,7 +159,7 @@ class ServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """A refusal has rolled the transaction back by now; the page is built again with it as a form error."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except Refused as refusal:
+        except RefusedError as refusal:
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -155,7 +167,9 @@ class ServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form = super().get_form(request, obj, change, **kwargs)
         return type(form.__name__, (form,), {"refusal": getattr(request, "refusal", None)})
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """What a deletion names: the rows themselves. What hangs on them is the service's business."""
         named = [str(obj) for obj in objs]
         return named, {str(self.opts.verbose_name_plural): len(named)}, set(), []

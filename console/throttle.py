@@ -7,8 +7,8 @@ import time
 from django.core.cache import cache
 from django.http import HttpRequest
 
+from accounts.http import client_address
 from accounts.models import fold
-from console.http import address_of
 from vault.keys import digest
 
 TRIES = 20  # per window, the contract's critical limit (management-api reference, 1.9)
@@ -18,7 +18,7 @@ WINDOW = 20 * 60  # seconds
 def allowed(request: HttpRequest) -> bool:
     """Count this try; False once the address or the name has used up its window. A cache that is away lets pass."""
     name = fold(request.POST.get("username", ""))[:254]
-    counts = [_count(f"address:{address_of(request)}"), _count(f"name:{name}")]
+    counts = [_count(f"address:{client_address(request)}"), _count(f"name:{name}")]
     return all(count <= TRIES for count in counts)
 
 

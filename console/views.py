@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login, logout, update_session_auth_hash
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_in
 from accounts.models import Role, Token, TokenStatus
 from accounts.refusals import BadPassword, Refused, WrongPassword
 from accounts.services import authenticate, create_token, update_self
@@ -26,7 +27,6 @@ from billing.models import Log
 from console import throttle
 from console.formats import masked
 from console.forms import ChangePasswordForm, SignInForm, TokenForm
-from console.http import SignedInRequest, actor_of
 from options import services as option_services
 
 KEYS_SHOWN = 50
@@ -59,7 +59,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 def login_page(request: HttpRequest) -> HttpResponse:
-    """Sign in by name or e-mail address and password. A refused sign-in answers 422 with the form, a throttled one 429."""
+    """Sign in by name or e-mail address and password. Refused: 422 with the form; tried too often: 429."""
     target = next_address(request)
     if request.method == "GET" and request.user.is_authenticated:
         return redirect(target)
@@ -85,7 +85,7 @@ def _sign_in(request: HttpRequest, form: SignInForm, target: str) -> HttpRespons
     except WrongPassword:
         form.add_error(None, _("The name or the password is wrong, or the account is disabled."))
         return None
-    login(request, user)
+    sign_in(request, user)
     return redirect("password" if user.must_change_password else target)
 
 
@@ -121,7 +121,7 @@ def password_page(request: SignedInRequest) -> HttpResponse:
         except BadPassword:
             form.add_error("new_password", _("The password must have 8 to 128 characters."))
         else:
-            update_session_auth_hash(request, user)
+            keep_signed_in(request, user)
             messages.success(request, _("Your password is changed."))
             return redirect("panel")
     status = 422 if request.method == "POST" else 200

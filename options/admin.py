@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from console.http import actor_of
-from console.raw_tables import ReadOnly, Refused, SecretTextarea, ServiceAdmin, ServiceForm
+from accounts.http import actor_of
+from console.raw_tables import ReadOnly, RefusedError, SecretTextarea, ServiceAdmin, ServiceForm
 from options.models import Option, Version
 from options.registry import SPECS, BadOption, Spec
 from options.services import set_option
@@ -34,7 +34,9 @@ def value_field(spec: Spec | None) -> forms.Field:
     """A box that suits the option; any text before the option is chosen, blind since it may be a secret."""
     if spec is None or spec.secret:
         help_text = _("Never shown again. Leave it empty to keep the stored value.") if spec else ""
-        return forms.CharField(label=_("Value"), required=False, strip=False, widget=SecretTextarea(), help_text=help_text)
+        return forms.CharField(
+            label=_("Value"), required=False, strip=False, widget=SecretTextarea(), help_text=help_text
+        )
     default = spec.default if len(spec.default) <= 80 else f"{spec.default[:80]}…"
     help_text = _("Default: %s") % (default or "–")
     if spec.kind == "bool":
@@ -118,7 +120,7 @@ class OptionAdmin(ServiceAdmin):
         try:
             set_option(actor_of(request), obj.pk, value)
         except BadOption as error:
-            raise Refused(str(error), "new_value") from error
+            raise RefusedError(str(error), "new_value") from error
 
     @admin.action(description=_("Set the selected options back to their defaults"))
     def reset(self, request: HttpRequest, chosen: QuerySet[Option]) -> None:

@@ -1,0 +1,43 @@
+"""People at the console: root, adam (an admin), alice (a user). Everything goes through Django's test client."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import Role, User
+from accounts.services import create_user
+
+PASSWORD = "a-password-of-the-tests"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_throttle() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return create_user(username="root", password=PASSWORD, role=Role.ROOT)
+
+
+@pytest.fixture
+def adam(db: None) -> User:
+    return create_user(username="adam", password=PASSWORD, role=Role.ADMIN)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return create_user(username="alice", password=PASSWORD, email="Alice@example.com")
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def at_root(root: User) -> Client:
+    return signed_in(root)
