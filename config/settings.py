@@ -217,7 +217,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "console.middleware.PasswordChangeFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "console.middleware.PasswordChangeFirst",
 ]
 TEMPLATES = [
     {
