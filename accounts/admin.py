@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from accounts import refusals, services
@@ -20,7 +19,7 @@ from audit.services import record
 from billing.services import QuotaOutOfRange
 from console.formats import masked
 from console.http import signed_in
-from console.raw_tables import RefusedError, SecretInput, ServiceAdmin, ServiceForm, moment_column
+from console.raw_tables import RefusedError, SecretInput, ServiceAdmin, ServiceForm, moment_column, reveal_page
 from options.registry import MAX_QUOTA
 
 # What a person at a form should read instead of the API's literal, and the box it belongs to.
@@ -274,9 +273,7 @@ class TokenAdmin(ServiceAdmin):
 
     @admin.action(description=_("Show the keys of the selected tokens once"))
     def reveal(self, request: HttpRequest, chosen: QuerySet[Token]) -> HttpResponse:
-        """A page of its own, never kept by a cache; who looked is in the audit."""
         tokens = list(chosen)
         record(actor_of(request), "token.reveal", "tokens", ids=[token.pk for token in tokens])
         rows = [(f"{token.user} / {token.name}", f"sk-{token.key}") for token in tokens]
-        context = {**self.admin_site.each_context(request), "title": _("Keys"), "rows": rows, "opts": self.opts}
-        return render(request, "admin/revealed.html", context)
+        return reveal_page(self, request, _("Keys"), rows)

@@ -19,7 +19,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 
 from console import formats
@@ -196,6 +196,14 @@ class SecretTextarea(forms.Textarea):
 
     def format_value(self, value: Any) -> None:
         return None
+
+
+def reveal_page(
+    page: admin.ModelAdmin[Any], request: HttpRequest, title: Any, rows: list[tuple[str, str]]
+) -> HttpResponse:
+    """Secrets, as (label, secret), on a page of their own that no cache keeps. The caller records who looked."""
+    context = {**page.admin_site.each_context(request), "title": title, "rows": rows, "opts": page.opts}
+    return render(request, "admin/revealed.html", context)
 
 
 def moment_column(field: str, label: Any) -> Callable[[Any, Any], str]:

@@ -1,32 +1,26 @@
-"""How often one address, and one account name, may try to sign in by the form."""
+"""How often one may try to sign in by a form: the API's own limits, on the same counts, so that two doors are not twice
+as many tries."""
 
 from __future__ import annotations
 
-import time
-
-from django.core.cache import cache
 from django.http import HttpRequest
 
-from accounts.http import client_address
-from accounts.models import fold
-from vault.keys import digest
-
-TRIES = 20  # per window, the contract's critical limit (management-api reference, 1.9)
-WINDOW = 20 * 60  # seconds
+from api import throttling
+from api.envelope import TooMany
 
 
-def allowed(request: HttpRequest) -> bool:
-    """Count this try; False once the address or the name has used up its window. A cache that is away lets pass."""
-    name = fold(request.POST.get("username", ""))[:254]
-    counts = [_count(f"address:{client_address(request)}"), _count(f"name:{name}")]
-    return all(count <= TRIES for count in counts)
+class TooManyTriesError(Exception):
+    """The address or the account has used up its tries."""
 
 
-def _count(who: str) -> int:
-    key = "signin:" + digest("throttle", f"{who}:{int(time.time()) // WINDOW}")
-    if cache.add(key, 1, WINDOW):
-        return 1
+def spend_try(request: HttpRequest, name: str) -> None:
+    """Count this try against the address. Raises TooManyTriesError, also while the account has too many wrong ones."""
     try:
-        return cache.incr(key) or 0
-    except ValueError:  # it ran out between the two commands
-        return 1
+        throttling.spend_critical(request)
+        throttling.check_password_tries(name)
+    except TooMany as error:
+        raise TooManyTriesError from error
+
+
+def count_wrong_password(name: str) -> None:
+    throttling.count_wrong_password(name)

@@ -67,7 +67,9 @@ def login_page(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         status = 422
-        if not throttle.allowed(request):
+        try:
+            throttle.spend_try(request, request.POST.get("username", ""))
+        except throttle.TooManyTriesError:
             return render(request, "429.html", status=429)
         if form.is_valid() and (answer := _sign_in(request, form, target)) is not None:
             return answer
@@ -83,6 +85,7 @@ def _sign_in(request: HttpRequest, form: SignInForm, target: str) -> HttpRespons
     try:
         user = authenticate(form.cleaned_data["username"], form.cleaned_data["password"])
     except WrongPassword:
+        throttle.count_wrong_password(form.cleaned_data["username"])
         form.add_error(None, _("The name or the password is wrong, or the account is disabled."))
         return None
     sign_in(request, user)
@@ -114,6 +117,13 @@ def logout_page(request: HttpRequest) -> HttpResponse:
 def password_page(request: SignedInRequest) -> HttpResponse:
     """Every other session of this person ends with the change; this one goes on under a new key."""
     form = ChangePasswordForm(request.user, request.POST or None)
+    if request.method == "POST":
+        try:
+            throttle.spend_try(request, request.user.username)
+        except throttle.TooManyTriesError:
+            return render(request, "429.html", status=429)
+        if not form.is_valid() and "old_password" in form.errors:
+            throttle.count_wrong_password(request.user.username)
     if request.method == "POST" and form.is_valid():
         changes = {"password": form.cleaned_data["new_password"]}
         try:

@@ -20,6 +20,8 @@ from channels_app.models import Ability, Channel, ChannelStatus
 from options import versions
 from options.models import Option
 from options.services import load, set_option
+from redemptions.models import Redemption
+from redemptions.services import redeem
 from tests.console.conftest import PASSWORD, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,7 @@ CHANNELS = "/django-admin/channels_app/channel/"
 OPTIONS = "/django-admin/options/option/"
 USERS = "/django-admin/accounts/user/"
 TOKENS = "/django-admin/accounts/token/"
+CODES = "/django-admin/redemptions/redemption/"
 LOGS = "/django-admin/billing/log/"
 
 
@@ -410,6 +413,40 @@ def test_a_key_is_added_changed_and_deleted(at_root: Client, alice: User) -> Non
 
     at_root.post(f"{TOKENS}{token.pk}/delete/", {"post": "yes"})
     assert not Token.objects.exists()
+
+
+def test_codes_are_made_shown_changed_and_deleted(at_root: Client) -> None:
+    answer = at_root.post(f"{CODES}add/", {"name": "spring", "quota": 1000, "count": 3})
+    codes = list(Redemption.objects.all())
+    first = codes[0]
+
+    assert len(codes) == 3
+    assert all(code.key in text_of(answer) for code in codes)
+    assert first.key not in every_page(at_root, CODES, first.pk)
+    shown = text_of(at_root.post(CODES, {"action": "reveal", "_selected_action": [first.pk]}))
+    assert first.key in shown
+    assert codes[1].key not in shown
+
+    address = f"{CODES}{first.pk}/change/"
+    assert at_root.post(address, {**form_of(at_root, address), "status": 2, "quota": 5}).status_code == 302
+    first.refresh_from_db()
+    assert (first.status, first.quota) == (2, 5)
+    assert errors_of(at_root.post(address, {**form_of(at_root, address), "quota": 0}))
+
+    at_root.post(f"{CODES}{first.pk}/delete/", {"post": "yes"})
+    assert Redemption.objects.count() == 2
+
+
+def test_a_used_code_keeps_its_worth(at_root: Client, alice: User) -> None:
+    at_root.post(f"{CODES}add/", {"name": "spring", "quota": 1000, "count": 1})
+    code = Redemption.objects.get()
+    redeem(alice.pk, code.key)
+    address = f"{CODES}{code.pk}/change/"
+
+    at_root.post(address, {"name": "summer", "quota": 1, "status": 1})
+
+    code.refresh_from_db()
+    assert (code.name, code.quota, code.status) == ("summer", 1000, 3)
 
 
 def test_the_books_cannot_be_written(at_root: Client) -> None:
