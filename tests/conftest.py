@@ -1,0 +1,129 @@
+"""Fixtures of all tests: the provider's process, real servers on fresh databases, and people and channels by name.
+
+Two kinds of tests. Those with Django's `db` run in this process on the database TEST_DATABASE names (tests/settings.py).
+Those with `gateway` talk to a server process; a test that asks for `database` runs once on each kind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import databases, fake_upstream, server
+from tests.databases import Database, Server
+from tests.fake_upstream import FakeUpstream
+from tests.server import Gateway
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from channels_app.models import Channel
+
+MakeGateway = Callable[..., Gateway]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [f"Django-level tests on: {os.environ.get('TEST_DATABASE', 'sqlite')}"]
+    for kind in databases.NAMES:
+        version = databases.version(kind)
+        lines.append(f"database {kind}: {version or 'NOT REACHABLE'}")
+    return lines
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    used = sorted({one for report in terminalreporter.stats.get("passed", []) for one in _kinds(report.nodeid)})
+    if used:
+        terminalreporter.write_line(f"servers ran on: {', '.join(used)}")
+
+
+def _kinds(nodeid: str) -> list[str]:
+    parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+    return [kind for kind in databases.NAMES if kind in parameters]
+
+
+@pytest.fixture(params=databases.NAMES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A fresh, empty database of each kind. A kind that does not answer is skipped, with REQUIRE_SERVICES=1 a failure."""
+    yield from _database(request.param, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database for a whole module, of the kind TEST_DATABASE names."""
+    yield from _database(os.environ.get("TEST_DATABASE", "sqlite"), tmp_path_factory.mktemp("database"))
+
+
+def _database(kind: str, folder: Path) -> Iterator[Database]:
+    if databases.version(kind) is None:
+        message = f"{kind} does not answer at {Server.of(kind).dsn.rpartition('@')[2]}"
+        if databases.required():
+            pytest.fail(message)
+        pytest.skip(message)
+    with databases.fresh(kind, folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def upstream_process() -> Iterator[FakeUpstream]:
+    with fake_upstream.running() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(upstream_process: FakeUpstream) -> FakeUpstream:
+    """The scripted provider, with nothing seen yet."""
+    upstream_process.reset()
+    return upstream_process
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[MakeGateway]:
+    """`gateway(database, workers=1, **settings)` starts a server; it ends with the test."""
+    with ExitStack() as stack:
+
+        def make(database: Database, workers: int = 1, **settings: str) -> Gateway:
+            return stack.enter_context(server.running(database, workers, tmp_path, settings))
+
+        yield make
+
+
+# People and channels of tests inside Django
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """A user with 1,000 points, entered as the opening balance."""
+    return _person("alice", 1_000)
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """Somebody else, with 1,000 points."""
+    return _person("bob", 1_000)
+
+
+def _person(username: str, quota: int) -> User:
+    from accounts.services import create_user
+    from billing.models import EntryKind
+    from billing.services import credit
+
+    user = create_user(username=username, password=f"{username}'s password")
+    credit(user.pk, quota, kind=EntryKind.OPENING)
+    user.refresh_from_db()
+    return user
+
+
+@pytest.fixture
+def gpt(db: None, upstream: FakeUpstream) -> Channel:
+    """A channel of OpenAI's type to the scripted provider, serving gpt-3.5-turbo and gpt-4o-mini to everybody."""
+    from audit.services import SYSTEM
+    from channels_app.models import Channel
+    from channels_app.services import create_channels
+
+    fields = {"type": 1, "name": "gpt", "base_url": upstream.url, "models": "gpt-3.5-turbo,gpt-4o-mini"}
+    (channel_id,) = create_channels(SYSTEM, fields, ["sk-upstream"])
+    return Channel.objects.get(pk=channel_id)

@@ -1,0 +1,130 @@
+"""An operator at the keyboard of a running gateway's database: one Django process that takes orders as lines of JSON.
+
+A process of its own, because the gateway's settings (its database, its secret) are not those of the test that asks. It writes
+as another node of the deployment would: rows, ledger entry and raised versions in one transaction.
+Order: {"do": name, …arguments}; answer: {"value": …} or {"error": text}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+import sys
+import time
+from typing import Any
+
+import django
+from django.db import close_old_connections, transaction
+
+LETTERS = string.ascii_letters + string.digits
+
+
+def user(username: str, quota: int, group: str = "default", role: int = 1) -> int:
+    """A new user with `quota` points, entered as the opening balance; returns the id."""
+    from accounts.models import User
+    from billing.models import EntryKind, LedgerEntry
+    from options import versions
+
+    made = User(username=username, display_name=username, quota=quota, group=group, role=role)
+    made.set_unusable_password()
+    made.save()
+    LedgerEntry.objects.create(user_id=made.pk, kind=EntryKind.OPENING, amount=quota, created_at=int(time.time()))
+    versions.bump(versions.IDENTITIES)
+    return made.pk
+
+
+def token(user_id: int, name: str = "default", remain_quota: int | None = None, **fields: Any) -> dict[str, Any]:
+    """A new token, unlimited unless `remain_quota` is given; returns {id, key}."""
+    from accounts.models import Token
+    from options import versions
+    from vault.keys import digest
+
+    key = "".join(secrets.choice(LETTERS) for _ in range(48))
+    made = Token.objects.create(
+        user_id=user_id,
+        name=name,
+        key=key,
+        key_digest=digest("token", key),
+        unlimited_quota=remain_quota is None,
+        remain_quota=remain_quota or 0,
+        **fields,
+    )
+    versions.bump(versions.IDENTITIES)
+    return {"id": made.pk, "key": key}
+
+
+def token_status(token_id: int, status: int) -> None:
+    from accounts.models import Token
+    from options import versions
+
+    Token.objects.filter(pk=token_id).update(status=status)
+    versions.bump(versions.IDENTITIES)
+
+
+def channel(**fields: Any) -> int:
+    """A new channel with its abilities; returns the id."""
+    from channels_app.models import Channel
+    from options import versions
+
+    made = Channel.objects.create(created_time=int(time.time()), **fields)
+    _rebuild(made)
+    versions.bump(versions.ROUTING)
+    return made.pk
+
+
+def edit_channel(channel_id: int, **fields: Any) -> None:
+    from channels_app.models import Channel
+    from options import versions
+
+    edited = Channel.objects.get(pk=channel_id)
+    for name, value in fields.items():
+        setattr(edited, name, value)
+    edited.save()
+    _rebuild(edited)
+    versions.bump(versions.ROUTING)
+
+
+def _rebuild(channel: Any) -> None:
+    from channels_app.models import Ability, ChannelStatus
+
+    channel.abilities.all().delete()
+    Ability.objects.bulk_create(
+        Ability(
+            group=group,
+            model=model,
+            channel=channel,
+            enabled=channel.status == ChannelStatus.ENABLED,
+            priority=channel.priority,
+        )
+        for group in channel.group.split(",")
+        for model in channel.model_names.split(",")
+    )
+
+
+def option(key: str, value: str) -> None:
+    from audit.services import SYSTEM
+    from options.services import set_option
+
+    set_option(SYSTEM, key, value)
+
+
+ORDERS = {order.__name__: order for order in (user, token, token_status, channel, edit_channel, option)}
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Django prints must not mix with the answers
+    django.setup()
+    for line in sys.stdin:
+        order = json.loads(line)
+        close_old_connections()
+        with transaction.atomic():
+            value = ORDERS[order.pop("do")](**order)
+        print(json.dumps({"value": value}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

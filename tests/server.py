@@ -1,0 +1,251 @@
+"""The real server for tests: `manage.py serve` in processes of its own, on a database of its own, on a free port.
+
+Everything said to it goes over its socket or through an operator's process; everything checked is read from its tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.books import Books
+from tests.databases import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+START = 60  # seconds a start may take, the migrations of a new database included
+STOP = 30  # seconds a graceful stop may take
+ROOT_PASSWORD = "a-root-password-of-the-tests"
+ROOT_TOKEN = "RootTokenOfTheTests" + "0" * 29
+ROOT_ACCESS_TOKEN = "0123456789abcdef0123456789abcdef"
+HOLD_TTL = 5  # seconds; the least the settings allow
+
+ENVIRONMENT = {
+    "SESSION_SECRET": "a secret of the tests, long enough to be taken seriously",
+    "INITIAL_ROOT_PASSWORD": ROOT_PASSWORD,
+    "INITIAL_ROOT_TOKEN": ROOT_TOKEN,
+    "INITIAL_ROOT_ACCESS_TOKEN": ROOT_ACCESS_TOKEN,
+    "GLOBAL_API_RATE_LIMIT": "0",
+    "GLOBAL_WEB_RATE_LIMIT": "0",
+    "HOLD_TTL": str(HOLD_TTL),
+    "PYTHONUNBUFFERED": "1",
+}
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+
+
+class NotStarted(AssertionError):
+    """The server did not answer in time; the message is the end of its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user made for a test, with one token. `key` is without `sk-`."""
+
+    id: int
+    username: str
+    token_id: int
+    key: str
+
+
+@dataclass
+class Gateway:
+    database: Database
+    workers: int
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+    _operator: subprocess.Popen[str] | None = None
+    _users: int = 0
+
+    # Running it
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        return {**inherited, **ENVIRONMENT, **self.database.environment, **self.settings}
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "server.out"
+
+    def start(self) -> None:
+        """Returns when calls are answered. Raises NotStarted."""
+        self.port = self.port or free_port()
+        command = [sys.executable, str(ROOT / "manage.py"), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", str(self.workers), "--log-dir", str(self.folder / "logs")]
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )
+        end = time.monotonic() + START
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.kill9()
+                raise NotStarted(self.output.read_text(errors="replace")[-4000:])
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Whether root's token is known and channels are loaded, by the worker that happened to answer."""
+        try:
+            headers = {"Authorization": f"Bearer sk-{ROOT_TOKEN}"}
+            return httpx.get(f"{self.base_url}/v1/models", headers=headers, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> float:
+        """A graceful stop (SIGTERM); returns the seconds it took."""
+        if self._process is None:
+            return 0.0
+        began = time.monotonic()
+        self._process.terminate()
+        self._process.wait(STOP)
+        self._process = None
+        return time.monotonic() - began
+
+    def kill9(self, which: str = "all") -> None:
+        """SIGKILL to the master and all workers ("all"), or to one worker ("worker"), which the master replaces."""
+        assert self._process is not None
+        if which == "worker":
+            os.kill(self.worker_pids()[0], signal.SIGKILL)
+            return
+        for pid in (self._process.pid, *descendants(self._process.pid)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.wait(STOP)
+        self._process = None
+
+    def restart(self) -> None:
+        """After `stop` or `kill9`: the same database, the same port."""
+        self.start()
+
+    def worker_pids(self) -> list[int]:
+        """Processes that serve: the children of the master, or the process itself where there are none."""
+        assert self._process is not None
+        return descendants(self._process.pid) or [self._process.pid]
+
+    def memory(self) -> int:
+        """Bytes resident in all processes of the server; a page they share counts once (PSS of Linux)."""
+        assert self._process is not None
+        pids = (self._process.pid, *descendants(self._process.pid))
+        return sum(proportional_set_size(pid) for pid in pids)
+
+    def close(self) -> None:
+        if self._operator is not None:
+            self._operator.communicate()  # closes its input, which ends it
+        if self._process is not None:
+            self.kill9()
+
+    # Talking to it
+
+    def root_api(self) -> httpx.Client:
+        """The management API as root."""
+        headers = {"Authorization": f"Bearer {ROOT_ACCESS_TOKEN}"}
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=30)
+
+    def api(self, method: str, path: str, **keywords: Any) -> Any:
+        """One management call as root; returns `data`. Fails the test with the answer's message."""
+        with self.root_api() as client:
+            answer = client.request(method, path, **keywords).json()
+        assert answer["success"], answer["message"]
+        return answer.get("data")
+
+    def operator(self, order: str, **arguments: Any) -> Any:
+        """One order to the operator's process (tests.operator); returns its value."""
+        if self._operator is None:
+            with (self.folder / "operator.out").open("ab") as output:
+                self._operator = subprocess.Popen(
+                    [sys.executable, "-m", "tests.operator"],
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
+                    text=True,
+                )
+        assert self._operator.stdin is not None and self._operator.stdout is not None
+        print(json.dumps({"do": order, **arguments}), file=self._operator.stdin, flush=True)
+        answer = self._operator.stdout.readline()
+        assert answer, (self.folder / "operator.out").read_text()[-4000:]
+        return json.loads(answer)["value"]
+
+    def new_user(self, quota: int, *, remain_quota: int | None = None, **token: Any) -> Account:
+        """A user with `quota` points and one token, unlimited unless `remain_quota` is given."""
+        self._users += 1
+        username = f"user{self._users}"
+        user_id = self.operator("user", username=username, quota=quota)
+        made = self.operator("token", user_id=user_id, remain_quota=remain_quota, **token)
+        return Account(user_id, username, made["id"], made["key"])
+
+    def add_channel(self, base_url: str, models: str, **fields: Any) -> int:
+        """An enabled channel for the group `default`, OpenAI's type unless `type` says otherwise; returns the id."""
+        values = {"type": 1, "name": "gpt", "key": "sk-upstream", **fields}
+        channel_id: int = self.operator("channel", base_url=base_url, model_names=models, **values)
+        return channel_id
+
+    def wait_until_routed(self, key: str, model: str, seconds: float = 5) -> None:
+        """Until every worker is likely to know the model: workers answer in turn, each must say so."""
+        end = time.monotonic() + seconds
+        known = 0
+        while known < 3 * self.workers:
+            with httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer sk-{key}"}) as client:
+                answer = client.get("/v1/models")
+            ids = [one["id"] for one in answer.json()["data"]] if answer.status_code == 200 else []
+            known = known + 1 if model in ids else 0
+            assert time.monotonic() < end, f"{model} not routed after {seconds} s: {answer.status_code} {answer.text[:500]}"
+            if not known:
+                time.sleep(0.05)
+
+    # Reading its books
+
+    def books(self) -> Books:
+        return Books(self.database)
+
+
+@contextmanager
+def running(database: Database, workers: int, folder: Path, settings: Mapping[str, str]) -> Iterator[Gateway]:
+    gateway = Gateway(database, workers, folder, settings)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def descendants(pid: int) -> list[int]:
+    """Children and their children, oldest first (Linux: /proc)."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *descendants(child)]
+    return sorted(found)
+
+
+def proportional_set_size(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("the kernel does not tell Pss")
