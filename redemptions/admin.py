@@ -1,4 +1,4 @@
-"""Redemption codes as a table, written through `redemptions.services`. The codes themselves are shown on demand only."""
+"""Redemption codes as a table, written through `redemptions.services`. The codes are shown on demand only."""
 
 from __future__ import annotations
 
