@@ -1,0 +1,85 @@
+"""What is asked and answered in every measurement, and what it must cost. Shared by all sides, so that none can drift."""
+
+from __future__ import annotations
+
+import json
+
+MODEL = "gpt-4"  # 15 points a prompt token, twice that a completion token (billing/data/ratios.toml)
+PATH = "/v1/chat/completions"
+EVENTS = 64
+PACE = 0.02  # seconds between two events of a stream
+PROMPT_TOKENS = 10
+COMPLETION_TOKENS = 20
+
+CALL_PRICE = (PROMPT_TOKENS + 2 * COMPLETION_TOKENS) * 15  # points: 750
+STREAM_PRICE = (PROMPT_TOKENS + 2 * EVENTS) * 15  # points: 2,070
+
+MESSAGES = [
+    {"role": "system", "content": "You are a helpful assistant who answers in one short sentence."},
+    {"role": "user", "content": "How many cities does Switzerland have whose name begins with the letter B? Name two."},
+]
+REQUEST = json.dumps({"model": MODEL, "messages": MESSAGES, "max_tokens": 256, "temperature": 0.7}).encode()
+STREAM_REQUEST = json.dumps({"model": MODEL, "messages": MESSAGES, "max_tokens": 256, "stream": True}).encode()
+
+
+def usage(completion_tokens: int) -> dict[str, int]:
+    return {
+        "prompt_tokens": PROMPT_TOKENS,
+        "completion_tokens": completion_tokens,
+        "total_tokens": PROMPT_TOKENS + completion_tokens,
+    }
+
+
+ANSWER = json.dumps(
+    {
+        "id": "chatcmpl-bench0123456789",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": MODEL,
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "Several do; two of them are Basel and Bern, both on a river.",
+                },
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": usage(COMPLETION_TOKENS),
+        "system_fingerprint": "fp_bench",
+    }
+).encode()
+
+
+def event(number: int) -> bytes:
+    """Event `number` of a stream, from 0: its content is the number itself, so that a lost or doubled one is seen."""
+    return _event(
+        [
+            {
+                "index": 0,
+                "delta": {"content": f"{number} "},
+                "finish_reason": "stop" if number == EVENTS - 1 else None,
+            }
+        ]
+    )
+
+
+def usage_event() -> bytes:
+    return _event([], usage=usage(EVENTS))
+
+
+def _event(choices: list[dict[str, object]], **members: object) -> bytes:
+    chunk = {
+        "id": "chatcmpl-bench0123456789",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": MODEL,
+        "choices": choices,
+        **members,
+    }
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+SAID = "".join(f"{number} " for number in range(EVENTS))
