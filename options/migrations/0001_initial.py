@@ -10,7 +10,8 @@ def compare_text_exactly(apps, schema_editor):
     """
     if schema_editor.connection.vendor == "mysql":
         name = schema_editor.quote_name(schema_editor.connection.settings_dict["NAME"])
-        schema_editor.execute(f"ALTER DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
 
 def first_versions(apps, schema_editor):
