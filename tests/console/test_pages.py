@@ -7,7 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.utils import translation
+from django.views.defaults import server_error
 
 from accounts.models import User
 from accounts.services import create_token
@@ -281,3 +283,19 @@ def test_the_chosen_language_stays() -> None:
     client.post("/i18n/setlang", {"language": "zh-hans", "next": "/login"})
 
     assert "密码" in text_of(client.get("/login"))
+
+
+@pytest.mark.django_db(databases=[])
+def test_the_page_of_an_error_needs_no_database() -> None:
+    with translation.override("en"):
+        answer = server_error(RequestFactory().get("/"))
+
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.content.decode()
+
+
+def test_an_unknown_address_is_a_404_with_the_way_home() -> None:
+    answer = Client().get("/nowhere")
+
+    assert answer.status_code == 404
+    assert 'href="/"' in text_of(answer)
