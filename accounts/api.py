@@ -14,6 +14,7 @@ from accounts.refusals import BadField, BadName, BadPassword, WrongPassword
 from api import messages, throttling, turnstile
 from api.authentication import refuse_foreign_origin
 from api.bodies import read_body, required
+from api.callers import actor, caller
 from api.envelope import Refusal, answer
 from api.views import ApiView, PublicView
 from billing import reports
@@ -113,7 +114,7 @@ class Register(PublicView):
 
 class Self(ApiView):
     def get(self, request: Request) -> Response:
-        return answer(user_json(request.user))
+        return answer(user_json(caller(request)))
 
     def put(self, request: Request) -> Response:
         """`username`, `display_name`, `password`; whatever else a front end sends along is ignored."""
@@ -123,23 +124,23 @@ class Self(ApiView):
         session = request._request.session
         by_session = request.auth == "session"
         if changes.get("original_password"):
-            throttling.check_password_tries(request.user.username)
+            throttling.check_password_tries(caller(request).username)
         try:
             user = services.update_self(
-                request.user,
-                actor_of(request._request, request.user),
+                caller(request),
+                actor(request),
                 changes,
                 session_key=session.session_key if by_session else None,
             )
         except WrongPassword:
-            throttling.count_wrong_password(request.user.username)
+            throttling.count_wrong_password(caller(request).username)
             raise
-        if by_session and user.password != request.user.password:
+        if by_session and user.password != caller(request).password:
             keep_signed_in(request._request, user)
         return answer()
 
     def delete(self, request: Request) -> Response:
-        services.delete_self(request.user, actor_of(request._request, request.user))
+        services.delete_self(caller(request), actor(request))
         return answer()
 
 
@@ -155,7 +156,7 @@ class Dashboard(ApiView):
                 "PromptTokens": row.prompt_tokens,
                 "CompletionTokens": row.completion_tokens,
             }
-            for row in reports.last_days(request.user.pk)
+            for row in reports.last_days(caller(request).pk)
         ]
         return answer(rows)
 
@@ -163,12 +164,12 @@ class Dashboard(ApiView):
 class AccessToken(ApiView):
     def get(self, request: Request) -> Response:
         """A new management token, told this once; the old one stops working."""
-        return answer(services.renew_access_token(request.user.pk, actor_of(request._request, request.user)))
+        return answer(services.renew_access_token(caller(request).pk, actor(request)))
 
 
 class InvitationCode(ApiView):
     def get(self, request: Request) -> Response:
-        return answer(services.invitation_code(request.user.pk))
+        return answer(services.invitation_code(caller(request).pk))
 
 
 class Redeem(ApiView):
@@ -176,14 +177,14 @@ class Redeem(ApiView):
 
     def post(self, request: Request) -> Response:
         key = read_body(request).text("key")
-        throttling.check_code_tries(request.user.pk)
+        throttling.check_code_tries(caller(request).pk)
         try:
-            return answer(redemptions.redeem(request.user.pk, key))
+            return answer(redemptions.redeem(caller(request).pk, key))
         except redemptions.UnknownCode:
-            throttling.count_wrong_code(request.user.pk)
+            throttling.count_wrong_code(caller(request).pk)
             raise
 
 
 class AvailableModels(ApiView):
     def get(self, request: Request) -> Response:
-        return answer(usable_models(request.user.group))
+        return answer(usable_models(caller(request).group))

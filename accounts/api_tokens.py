@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from accounts import tokens
 from accounts.models import Token, TokenStatus
 from api.bodies import Body, lenient_integer, path_id, query_text, read_body
+from api.callers import caller
 from api.envelope import answer
-from api.paging import found, page
+from api.paging import begins, found, page
 from api.views import ApiView
 
 ORDERS: dict[str, list[Any]] = {
@@ -59,16 +60,16 @@ class Tokens(ApiView):
 
     def get(self, request: Request) -> Response:
         ordering = ORDERS.get(query_text(request, "order"), ["-id"])
-        return page(request, Token.objects.filter(user_id=request.user.pk).order_by(*ordering), token_json)
+        return page(request, Token.objects.filter(user_id=caller(request).pk).order_by(*ordering), token_json)
 
     def post(self, request: Request) -> Response:
-        token = tokens.create_token(user_id=request.user.pk, **_changes(read_body(request)))
+        token = tokens.create_token(user_id=caller(request).pk, **_changes(read_body(request)))
         return answer(token_json(token))
 
     def put(self, request: Request) -> Response:
         """With `status_only` the status alone is taken; without it everything else that is given."""
         body = read_body(request)
-        user_id, token_id = request.user.pk, body.integer("id")
+        user_id, token_id = caller(request).pk, body.integer("id")
         if query_text(request, "status_only"):
             return answer(token_json(tokens.set_token_status(user_id, token_id, body.integer("status"))))
         if body.integer("status") == TokenStatus.ENABLED:
@@ -78,14 +79,14 @@ class Tokens(ApiView):
 
 class TokenSearch(ApiView):
     def get(self, request: Request) -> Response:
-        rows = Token.objects.filter(user_id=request.user.pk, name__istartswith=query_text(request, "keyword"))
+        rows = Token.objects.filter(begins("name", query_text(request, "keyword")), user_id=caller(request).pk)
         return found(rows.order_by("-id"), token_json)
 
 
 class OneToken(ApiView):
     def get(self, request: Request, token_id: str) -> Response:
-        return answer(token_json(tokens.find_token(request.user.pk, path_id(token_id))))
+        return answer(token_json(tokens.find_token(caller(request).pk, path_id(token_id))))
 
     def delete(self, request: Request, token_id: str) -> Response:
-        tokens.delete_token(request.user.pk, lenient_integer(token_id))
+        tokens.delete_token(caller(request).pk, lenient_integer(token_id))
         return answer()

@@ -10,13 +10,13 @@ from rest_framework.response import Response
 
 from accounts import levels, services
 from accounts.api import BAD_INPUT, partial_json, user_json
-from accounts.http import actor_of
 from accounts.models import Role, User, UserStatus, fold
 from accounts.refusals import NoId, NotFound
 from api import messages
 from api.bodies import Body, lenient_integer, path_id, query_text, read_body, required
+from api.callers import actor, caller
 from api.envelope import Refusal, answer
-from api.paging import found, page
+from api.paging import begins, found, page
 from api.views import AdminView
 
 ORDERS = ("quota", "used_quota", "request_count")
@@ -36,13 +36,13 @@ class Users(AdminView):
         body = read_body(request)
         username, password = body.text("username"), body.text("password")
         required(request, username and password)
-        levels.may_create(request.user, body.integer("role", Role.COMMON))
+        levels.may_create(caller(request), body.integer("role", Role.COMMON))
         try:
             services.register(
                 username=username,
                 password=password,
                 display_name=body.text("display_name"),
-                actor=actor_of(request._request, request.user),
+                actor=actor(request),
             )
         except BAD_INPUT:
             raise Refusal(messages.invalid_input(request._request)) from None
@@ -54,7 +54,7 @@ class Users(AdminView):
         user_id = body.integer("id")
         required(request, user_id)
         try:
-            services.update_user(request.user, actor_of(request._request, request.user), user_id, _changes(body))
+            services.update_user(caller(request), actor(request), user_id, _changes(body))
         except BAD_INPUT:
             raise Refusal(messages.invalid_input(request._request)) from None
         return answer()
@@ -77,7 +77,7 @@ class UserSearch(AdminView):
             Q(pk=lenient_integer(keyword))
             | Q(username_key__startswith=fold(keyword))
             | Q(email_key__startswith=fold(keyword))
-            | Q(display_name__istartswith=keyword)
+            | begins("display_name", keyword)
         )
         return found(User.objects.filter(wanted).order_by("-id"), user_json)
 
@@ -90,18 +90,16 @@ class OneUser(AdminView):
         user = User.objects.filter(pk=wanted).first()
         if user is None:
             raise NotFound
-        levels.may_read(request.user, user)
+        levels.may_read(caller(request), user)
         return answer(user_json(user))
 
     def delete(self, request: Request, user_id: str) -> Response:
-        services.delete_user(request.user, actor_of(request._request, request.user), path_id(user_id))
+        services.delete_user(caller(request), actor(request), path_id(user_id))
         return answer()
 
 
 class ManageUser(AdminView):
     def post(self, request: Request) -> Response:
         body = read_body(request)
-        user = services.manage(
-            request.user, actor_of(request._request, request.user), body.text("username"), body.text("action")
-        )
+        user = services.manage(caller(request), actor(request), body.text("username"), body.text("action"))
         return answer(partial_json(user, "role", "status"))

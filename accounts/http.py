@@ -44,10 +44,10 @@ def came_over_tls(request: HttpRequest) -> bool:
 def actor_of(request: HttpRequest, user: User | None = None) -> Actor:
     """Who acts, for the audit: `user`, else the signed-in one."""
     acting = user or getattr(request, "user", None)
-    known = isinstance(acting, User) or bool(getattr(acting, "pk", None))
+    known = acting if isinstance(acting, User) else None
     return Actor(
-        user_id=acting.pk if known else 0,
-        name=acting.username if known else "",
+        user_id=known.pk if known is not None else 0,
+        name=known.username if known is not None else "",
         ip=client_address(request)[:45],
         request_id=getattr(request, "request_id", ""),
     )

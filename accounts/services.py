@@ -61,7 +61,8 @@ __all__ = [
 
 ROOT_QUOTA = 500_000_000_000_000
 AFF_LENGTH = 4
-IDENTITIES = ("github_id", "wechat_id", "lark_id", "oidc_id")
+IDENTITY_LENGTHS = {"github_id": 64, "wechat_id": 128, "lark_id": 128, "oidc_id": 255}  # characters, as the columns
+IDENTITIES = tuple(IDENTITY_LENGTHS)
 
 
 def access_token_digest(value: str) -> str:
@@ -337,7 +338,7 @@ def _cleaned(name: str, value: Any) -> Any:
                 raise BadField("输入不合法 group")
             return value
         case "github_id" | "wechat_id" | "lark_id" | "oidc_id":
-            return clean_text(value.strip(), name, User._meta.get_field(name).max_length or 64) or None
+            return clean_text(value.strip(), name, IDENTITY_LENGTHS[name]) or None
         case _:
             return value
 

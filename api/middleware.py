@@ -27,7 +27,8 @@ class Answers:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
@@ -35,7 +36,7 @@ class Answers:
         logged_request_id.set(made)
         request.request_id = made  # type: ignore[attr-defined]
         request.client_ip = client_address(request)  # type: ignore[attr-defined]
-        if iscoroutinefunction(self):
+        if self._is_async:
             return self._answer(request)
         refused = _too_large(request)
         return _finish(request, refused or cast("HttpResponseBase", self.get_response(request)))

@@ -70,9 +70,6 @@ class ApiView(APIView):
             error = Refusal(text)
         return handle(error, context)
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        raise NoRoute
-
 
 class AdminView(ApiView):
     level = Role.ADMIN

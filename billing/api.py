@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services as accounts
-from accounts.http import actor_of
 from api.bodies import query_integer, query_text, read_body
+from api.callers import actor, caller
 from api.envelope import Refusal, answer
 from api.paging import found, page
 from api.views import AdminView, ApiView
@@ -72,7 +72,7 @@ class Logs(AdminView):
         before = query_integer(request, "target_timestamp")
         if before <= 0:
             raise Refusal("target timestamp is required")
-        return answer(reports.purge(actor_of(request._request, request.user), before))
+        return answer(reports.purge(actor(request), before))
 
 
 class LogStat(AdminView):
@@ -87,17 +87,17 @@ class LogSearch(AdminView):
 
 class OwnLogs(ApiView):
     def get(self, request: Request) -> Response:
-        return page(request, _own_filter(request).rows(request.user.pk), own_log_json)
+        return page(request, _own_filter(request).rows(caller(request).pk), own_log_json)
 
 
 class OwnLogStat(ApiView):
     def get(self, request: Request) -> Response:
-        return answer({"quota": reports.quota_sum(_own_filter(request), request.user.pk)})
+        return answer({"quota": reports.quota_sum(_own_filter(request), caller(request).pk)})
 
 
 class OwnLogSearch(ApiView):
     def get(self, request: Request) -> Response:
-        return found(reports.search(query_text(request, "keyword"), request.user.pk), own_log_json, SEARCHED)
+        return found(reports.search(query_text(request, "keyword"), caller(request).pk), own_log_json, SEARCHED)
 
 
 class TopUp(AdminView):
@@ -113,7 +113,7 @@ class TopUp(AdminView):
             raise Refusal("quota 不能为负数！")
         once = request.headers.get("Idempotency-Key", "")
         accounts.top_up(
-            actor_of(request._request, request.user),
+            actor(request),
             body.integer("user_id"),
             quota,
             body.text("remark"),

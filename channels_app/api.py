@@ -8,11 +8,11 @@ from django.db.models import ExpressionWrapper, F, Q, QuerySet, TextField
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.http import actor_of
 from api import messages
 from api.bodies import Body, lenient_integer, path_id, query_text, read_body
+from api.callers import actor
 from api.envelope import Refusal, answer
-from api.paging import found, page
+from api.paging import begins, found, page
 from api.views import AdminView
 from channels_app import services
 from channels_app.catalogue import whole_catalogue
@@ -103,7 +103,7 @@ class Channels(AdminView):
         provider = PROVIDERS.get(channel_type)
         if not keys and not (provider and provider.key_in_config):
             raise Refusal("empty slice found")
-        services.create_channels(actor_of(request._request, request.user), _editable(body), keys)
+        services.create_channels(actor(request), _editable(body), keys)
         return answer()
 
     def put(self, request: Request) -> Response:
@@ -115,14 +115,14 @@ class Channels(AdminView):
         fields = _editable(body)
         if key := body.text("key"):
             fields["key"] = key
-        services.update_channel(actor_of(request._request, request.user), channel_id, fields)
+        services.update_channel(actor(request), channel_id, fields)
         return answer(channel_json(_one(channel_id)))
 
 
 class ChannelSearch(AdminView):
     def get(self, request: Request) -> Response:
         keyword = query_text(request, "keyword")
-        wanted = rows().filter(Q(pk=lenient_integer(keyword)) | Q(name__istartswith=keyword))
+        wanted = rows().filter(Q(pk=lenient_integer(keyword)) | begins("name", keyword))
         return found(wanted, channel_json)
 
 
@@ -142,7 +142,7 @@ class OneChannel(AdminView):
         wanted = lenient_integer(channel_id)
         if not wanted:
             raise Refusal(messages.NO_PRIMARY_KEY)
-        services.delete_channel(actor_of(request._request, request.user), wanted)
+        services.delete_channel(actor(request), wanted)
         return answer()
 
 
@@ -150,7 +150,7 @@ class DisabledChannels(AdminView):
     http_method_names = ["delete"]
 
     def delete(self, request: Request) -> Response:
-        return answer(services.delete_disabled(actor_of(request._request, request.user)))
+        return answer(services.delete_disabled(actor(request)))
 
 
 class ChannelTest(AdminView):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.http import actor_of
 from accounts.models import Role
 from api import messages
 from api.bodies import BadBody, read_body
+from api.callers import actor
 from api.envelope import Refusal, answer
 from api.views import ApiView
 from options import services
@@ -30,5 +30,5 @@ class Options(ApiView):
             key, value = body.text("key"), body.text("value")
         except BadBody:
             raise Refusal(messages.invalid_parameter(request._request), status=400) from None
-        services.set_option(actor_of(request._request, request.user), key, value)
+        services.set_option(actor(request), key, value)
         return answer()

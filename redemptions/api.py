@@ -8,10 +8,10 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.http import actor_of
 from api.bodies import lenient_integer, path_id, query_text, read_body
+from api.callers import actor
 from api.envelope import answer
-from api.paging import found, page
+from api.paging import begins, found, page
 from api.views import AdminView
 from redemptions import services
 from redemptions.models import Redemption
@@ -40,7 +40,7 @@ class Redemptions(AdminView):
     def post(self, request: Request) -> Response:
         body = read_body(request)
         keys = services.create_codes(
-            actor_of(request._request, request.user),
+            actor(request),
             name=body.text("name"),
             count=body.integer("count"),
             quota=body.integer("quota"),
@@ -55,14 +55,14 @@ class Redemptions(AdminView):
         else:
             changes = {"name": body.text("name")} if "name" in body else {}
             changes |= {"quota": body.integer("quota")} if "quota" in body else {}
-        code = services.update_code(actor_of(request._request, request.user), body.integer("id"), changes)
+        code = services.update_code(actor(request), body.integer("id"), changes)
         return answer(redemption_json(code))
 
 
 class RedemptionSearch(AdminView):
     def get(self, request: Request) -> Response:
         keyword = query_text(request, "keyword")
-        rows = Redemption.objects.filter(Q(pk=lenient_integer(keyword)) | Q(name__istartswith=keyword))
+        rows = Redemption.objects.filter(Q(pk=lenient_integer(keyword)) | begins("name", keyword))
         return found(rows.order_by("-id"), redemption_json)
 
 
@@ -71,5 +71,5 @@ class OneRedemption(AdminView):
         return answer(redemption_json(services.find_code(path_id(code_id))))
 
     def delete(self, request: Request, code_id: str) -> Response:
-        services.delete_code(actor_of(request._request, request.user), lenient_integer(code_id))
+        services.delete_code(actor(request), lenient_integer(code_id))
         return answer()

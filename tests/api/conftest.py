@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from django.test import Client
 
@@ -17,7 +18,7 @@ class Caller:
     """Calls /api as one user with an access token, or as nobody; answers are parsed JSON."""
 
     def __init__(self, user: User | None) -> None:
-        self.user = user
+        self.user: Any = user
         self.client = Client()
         self.headers = {"Authorization": f"token of {user.username}"} if user else {}
 
@@ -47,8 +48,6 @@ class Caller:
 
 
 def _dump(body: Any) -> bytes:
-    import orjson
-
     return body if isinstance(body, bytes) else orjson.dumps(body)
 
 
@@ -92,7 +91,7 @@ def disabled(db: None) -> Caller:
 
 
 @pytest.fixture
-def browser(db: None) -> Iterator[Callable[..., Client]]:
+def browser(db: None) -> Callable[..., Client]:
     """`browser(user)` signs in with the password and keeps the cookie."""
 
     def sign_in(user: User, password: str | None = None) -> Client:
@@ -105,4 +104,4 @@ def browser(db: None) -> Iterator[Callable[..., Client]]:
         assert answer.json()["success"], answer.json()
         return client
 
-    yield sign_in
+    return sign_in

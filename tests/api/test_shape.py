@@ -14,10 +14,11 @@ def test_status_says_what_front_ends_start_with(db: None) -> None:
     data = answer.json()["data"]
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert set(data) == {
-        "version", "start_time", "email_verification", "github_oauth", "github_client_id", "lark_client_id", "system_name",
-        "logo", "footer_html", "wechat_qrcode", "wechat_login", "server_address", "turnstile_check", "turnstile_site_key",
-        "top_up_link", "chat_link", "quota_per_unit", "display_in_currency", "oidc", "oidc_client_id", "oidc_well_known",
-        "oidc_authorization_endpoint", "oidc_token_endpoint", "oidc_userinfo_endpoint",
+        "version", "start_time", "email_verification", "github_oauth", "github_client_id", "lark_client_id",
+        "system_name", "logo", "footer_html", "wechat_qrcode", "wechat_login", "server_address",
+        "turnstile_check", "turnstile_site_key", "top_up_link", "chat_link", "quota_per_unit",
+        "display_in_currency", "oidc", "oidc_client_id", "oidc_well_known", "oidc_authorization_endpoint",
+        "oidc_token_endpoint", "oidc_userinfo_endpoint",
     }  # fmt: skip
     assert (data["quota_per_unit"], data["display_in_currency"], data["system_name"]) == (500000.0, True, "One API")
     assert data["server_address"] == "http://localhost:3000"
@@ -67,7 +68,9 @@ def test_a_body_is_json_whatever_its_type_says(root: Caller) -> None:
     assert Client().get("/api/notice").json()["data"] == "hello"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"text"', b'{"id": "1"}', b'{"id": 1.5}', b'{"name": "a\\u0000b"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b'"text"', b'{"id": "1"}', b'{"id": 1.5}', b'{"name": "a\\u0000b"}']
+)
 def test_a_bad_body_is_refused_and_not_an_error(user: Caller, body: bytes) -> None:
     answer = user.send("PUT", "token", body)
 

@@ -109,7 +109,7 @@ def test_a_call_from_another_site_may_not_use_the_cookie(browser, alice: User) -
     client = browser(alice)
 
     def ask(**headers: str) -> str:
-        return client.get("/api/user/self", headers=headers).json()["message"]
+        return str(client.get("/api/user/self", headers=headers).json()["message"])
 
     assert ask(Origin="http://testserver") == ""
     assert ask(Referer="https://testserver/panel") == ""

@@ -1,0 +1,97 @@
+"""The three places limits are counted in, against the same facts."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from django.db import connection
+
+from api import windows
+from api.models import RateWindow
+from api.windows import DatabaseWindows, Limit, MemoryWindows, RedisWindows, Windows
+
+
+@pytest.fixture(params=["memory", "database", "redis"])
+def counted(request: pytest.FixtureRequest, db: None) -> Windows:
+    match request.param:
+        case "memory":
+            return MemoryWindows()
+        case "database":
+            return DatabaseWindows()
+        case _:
+            client = redis.Redis(socket_connect_timeout=1)
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                pytest.skip("Redis does not answer")
+            return RedisWindows(client, MemoryWindows())
+
+
+@pytest.fixture
+def limit() -> Limit:
+    return Limit(secrets.token_hex(4), 3, 60)
+
+
+def test_the_fourth_of_three_is_refused(counted: Windows, limit: Limit) -> None:
+    assert [counted.allows(limit, "one") for _ in range(5)] == [True, True, True, False, False]
+    assert counted.allows(limit, "two")
+
+
+def test_looking_does_not_count(counted: Windows, limit: Limit) -> None:
+    assert all(counted.allows(limit, "one", count=False) for _ in range(5))
+    for _ in range(3):
+        counted.allows(limit, "one")
+    assert not counted.allows(limit, "one", count=False)
+
+
+def test_the_window_ends(counted: Windows, limit: Limit, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        counted.allows(limit, "one")
+    moment, tick = time.time(), time.monotonic()
+
+    class Later:
+        time = staticmethod(lambda: moment + 61)
+        monotonic = staticmethod(lambda: tick + 61)
+
+    monkeypatch.setattr(windows, "time", Later)
+    assert counted.allows(limit, "one")
+
+
+def test_idle_subjects_are_forgotten(limit: Limit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "PRUNE_EVERY", 2)
+    counted = MemoryWindows()
+    short = Limit("short", 3, 0)
+
+    for subject in range(10):
+        counted.allows(short, str(subject))
+
+    assert len(counted._hits) <= 2
+
+
+def test_redis_away_is_counted_elsewhere(limit: Limit) -> None:
+    counted = RedisWindows(redis.Redis(port=1, socket_connect_timeout=1), MemoryWindows())
+
+    assert [counted.allows(limit, "one") for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_twenty_at_once_three_are_counted(limit: Limit) -> None:
+    def attempt(_number: int) -> bool:
+        try:
+            return DatabaseWindows().allows(limit, "one")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(attempt, range(20))).count(True) == 3
+    assert RateWindow.objects.get().count == 3
+
+
+def test_subjects_are_not_readable_in_the_table(db: None, limit: Limit) -> None:
+    DatabaseWindows().allows(limit, "alice")
+
+    assert "alice" not in RateWindow.objects.get().key
