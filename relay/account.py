@@ -43,7 +43,7 @@ class Account:
         self._request_id = request_id
         self._options = options
         self._future: asyncio.Future[Outcome] | None = None
-        self._ended = False
+        self.ended = False
         self.started = time.monotonic()
         self.wanted = 0
         self.held = 0
@@ -125,7 +125,7 @@ class Account:
         """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then."""
         await self.secured()
         call = self._call
-        self._ended = True
+        self.ended = True
         await self._post(
             Settlement(
                 request_id=self._request_id,
@@ -153,9 +153,9 @@ class Account:
 
     async def close(self) -> None:
         """Release the hold if the call was not settled. Never raises for a hold that was refused."""
-        if self._future is None or self._ended:
+        if self._future is None or self.ended:
             return
-        self._ended = True
+        self.ended = True
         try:
             outcome = await self._outcome()
         except BooksAway:

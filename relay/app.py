@@ -145,7 +145,7 @@ async def _answer(reply: Reply, error: RelayError) -> None:
 
 
 def _at(head: Head, path: str) -> Head:
-    return Head(head.method, path, head.query, head.headers, head.ip)
+    return Head(head.method, path, head.raw_path, head.query, head.headers, head.ip)
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:

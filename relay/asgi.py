@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
-from urllib.parse import unquote
 
 from relay.errors import BadRequest, CallerLeft, TooLarge
 from relay.types import Head
@@ -24,7 +23,8 @@ def read_head(scope: Scope, ip: str) -> Head:
     for name, value in scope["headers"]:
         headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
     path = scope["path"]
-    return Head(scope["method"], unquote(path) if "%" in path else path, scope["query_string"].decode("latin-1"), headers, ip)
+    raw = scope.get("raw_path") or path.encode()
+    return Head(scope["method"], path, raw.decode("latin-1"), scope["query_string"].decode("latin-1"), headers, ip)
 
 
 async def read_body(receive: Receive, head: Head, limit: int) -> bytes:

@@ -144,7 +144,11 @@ class Relay:
 
     async def _exchange(self, attempt: Attempt) -> None:
         call = self._call
-        answer = await self._send(attempt)
+        try:
+            answer = await self._send(attempt)
+        except CallerLeft:
+            await self._settle_abandoned(attempt)
+            raise
         try:
             if answer.status == 400 and attempt.asks_usage:
                 answer = await self._again_without_usage(attempt, answer)
@@ -154,8 +158,12 @@ class Relay:
                 await self._stream(attempt, answer)
             else:
                 await self._whole(attempt, answer)
+        except CallerLeft:
+            answer.close()
+            await self._settle_abandoned(attempt)
+            raise
         finally:
-            await answer.close()
+            answer.close()
 
     # --- hold ---------------------------------------------------------------------------------------------------
 
@@ -204,13 +212,13 @@ class Relay:
         headers.append(("Content-Type", call.content_type))
         headers.append(("Accept", call.accept or ("text/event-stream" if call.stream else "application/json")))
         answer = self._worker.clients.send(
-            "POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy, stream=call.stream
+            "POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy
         )
         try:
             async with self._lifeline.interruptible():
                 await answer.open()
         except BaseException:
-            await answer.close()
+            answer.close()
             raise
         return answer
 
@@ -219,7 +227,7 @@ class Relay:
         async with self._lifeline.interruptible():
             body = await answer.read(ERROR_LIMIT)
         pause = answer.retry_after
-        await answer.close()
+        answer.close()
         if b"stream_options" not in body and b"include_usage" not in body:
             raise normalise(answer.status, body, pause)
         attempt.asks_usage = False
@@ -263,6 +271,16 @@ class Relay:
             usage = await asyncio.to_thread(reading.own_count, self._call, attempt.model, generated, rough)
         await self._account.settle(attempt, usage)
 
+    async def _settle_abandoned(self, attempt: Attempt) -> None:
+        """The caller left before anything was sent back: the prompt went to the upstream and is charged, no more.
+
+        Pictures and sound that nobody received cost nothing.
+        """
+        call = self._call
+        if not self._account.ended and (call.mode in openai_body.STREAMS_WITH_USAGE or call.mode is Mode.EMBEDDINGS):
+            await self._secured()
+            await self._settle(attempt, Generated())
+
     async def _stream(self, attempt: Attempt, answer: Answer) -> None:
         """Events as they come. Whatever ends the stream, what was generated is settled before its last byte."""
         shows_usage = self._call.shows_usage or settings.ENFORCE_INCLUDE_USAGE
@@ -280,7 +298,7 @@ class Relay:
             ending = _error_event(error, self._reply.request_id)
         finally:
             # Cancel the upstream first: the caller has left, the balance is gone, or it has said all it had to say.
-            await answer.close()
+            answer.close()
             if self._reply.started:
                 await self._settle(attempt, reader.generated)
         if self._lifeline.reason is None:

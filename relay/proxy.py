@@ -41,7 +41,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     """Raises RelayError before anything has been sent."""
     started = time.monotonic()
     caller, _ = await worker.callers.authenticate(head)
-    channel, _, target = head.path.removeprefix(PREFIX).partition("/")
+    channel, _, target = head.raw_path.partition(PREFIX)[2].partition("/")
     route = named(current(worker), channel)
     if route.provider.protocol != "proxy" or not (caller.is_admin or caller.group in route.groups):
         raise Forbidden("该渠道不能通过代理访问")
@@ -53,7 +53,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     url = f"{route.base_url}/{target}" + (f"?{head.query}" if head.query else "")
     lifeline = Lifeline(receive)
     lifeline.watch()
-    answer = worker.clients.send(head.method, url, headers, body, proxy=route.proxy, stream=True)
+    answer = worker.clients.send(head.method, url, headers, body, proxy=route.proxy)
     try:
         async with lifeline.interruptible():
             await answer.open()
@@ -64,7 +64,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
         # Cut short on purpose: a chunked answer without its end tells the caller that something is missing.
     finally:
         lifeline.stop()
-        await answer.close()
+        answer.close()
         await asyncio.to_thread(_log, caller, route, reply.request_id, head, started)
     if lifeline.reason is not None:
         raise CallerLeft

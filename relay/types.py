@@ -31,10 +31,11 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request's head: method, path without query, query as sent, headers by lower-case name, the caller's address."""
+    """A request's head: method, path (decoded, and as sent), query as sent, headers by lower-case name, caller's address."""
 
     method: str
     path: str
+    raw_path: str
     query: str
     headers: dict[str, str]
     ip: str

@@ -1,84 +1,74 @@
-"""The only module with sockets to providers: sends an attempt, hands back an answer whose body is still unread.
+"""Sending an attempt to its provider: hands back an answer whose body is still unread.
 
-pyreqwest (Rust, reqwest) is the client, chosen by measurement (docs/performance.md). Redirects are never followed: a
-provider's 3xx would carry the channel's key to an address nobody chose.
+Redirects are never followed: a provider's 3xx would carry the channel's key to an address nobody chose.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+import zlib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
-from pyreqwest.proxy import ProxyBuilder
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
-
+from relay.dialing import CannotDial, Dialer, Target, proxy_authorization, resolve
 from relay.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from relay.transport import BrokenOff, Connection, Pool, ResponseHead
 
 MAX_PAUSE = 60.0  # seconds a Retry-After is believed
-POOL_PER_HOST = 512
-IDLE_CONNECTION = 60.0  # seconds before an unused connection is closed
+PIECE = 1024 * 1024  # bytes that are inflated at a time, so that a small bomb cannot fill the memory
 
 
 class Clients:
-    """One pooled client for each proxy in use. `total` 0 is no limit (RELAY_TIMEOUT). All times in seconds."""
+    """The upstream side of one worker. `total` 0 is no limit (RELAY_TIMEOUT). All times in seconds.
 
-    def __init__(self, *, proxy: str, connect: float, first_byte: float, idle: float, total: float) -> None:
+    `proxy` is RELAY_PROXY; where it is empty, `environment` names the proxy of an address.
+    """
+
+    def __init__(
+        self,
+        *,
+        proxy: str,
+        environment: Callable[[str], str],
+        connect: float,
+        first_byte: float,
+        idle: float,
+        total: float,
+    ) -> None:
         self._proxy = proxy
-        self._connect = connect
+        self._environment = environment
+        self.pool = Pool(Dialer(connect))
         self.first_byte = first_byte
         self.idle = idle
         self.total = total
-        self._clients: dict[str, Client] = {}
 
-    def get(self, proxy: str) -> Client:
-        """The client for a channel's own proxy, or for RELAY_PROXY, or for the environment's."""
-        address = proxy or self._proxy
-        client = self._clients.get(address)
-        if client is None:
-            client = self._clients[address] = self._build(address)
-        return client
+    def close(self) -> None:
+        self.pool.close()
 
-    def _build(self, proxy: str) -> Client:
-        builder = (
-            ClientBuilder()
-            .follow_redirects(False)
-            .error_for_status(False)
-            .connect_timeout(timedelta(seconds=self._connect))
-            .pool_idle_timeout(timedelta(seconds=IDLE_CONNECTION))
-            .pool_max_idle_per_host(POOL_PER_HOST)
-            .tcp_nodelay(True)
-            .gzip(True)
-            .user_agent("one-api")
-        )
-        if proxy:
-            builder = builder.proxy(ProxyBuilder.all(proxy))
-        return builder.build()
-
-    async def close(self) -> None:
-        for client in self._clients.values():
-            await client.close()
-        self._clients.clear()
-
-    def send(
-        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, proxy: str = "", stream: bool = False
-    ) -> Answer:
-        """Raises UpstreamUnreachable: the address cannot be used. Nothing is sent before `Answer.open`."""
+    def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, proxy: str = "") -> Answer:
+        """Nothing is sent before `Answer.open`. Raises UpstreamUnreachable: address or headers cannot be used."""
+        address = proxy or self._proxy or self._environment(url)
         try:
-            builder = self.get(proxy).request(method, url).headers(headers)
-            if body:
-                builder = builder.body_bytes(body)
-            if stream:
-                # Without this, up to 64 KiB are gathered before the first chunk is handed on.
-                builder = builder.streamed_read_buffer_limit(0)
-            return Answer(builder.build_streamed(), self)
-        except (PyreqwestError, ValueError) as error:
-            raise UpstreamUnreachable("the channel's address or a header of it cannot be used", retry=True) from error
+            target = resolve(url, address)
+            head = _request_head(method, target, headers, len(body))
+        except (CannotDial, ValueError) as error:
+            raise UpstreamUnreachable("the channel's address or a header of it cannot be used") from error
+        return Answer(self, target, head, body, bodiless=method == "HEAD")
+
+
+def _request_head(method: str, target: Target, headers: list[tuple[str, str]], length: int) -> bytes:
+    """Raises ValueError: a header that could smuggle another (RFC 9110, 5.5) or is not Latin-1."""
+    lines = [f"{method} {target.request_target} HTTP/1.1", f"Host: {target.host_header}"]
+    for name, value in headers:
+        lines.append(f"{name}: {value}")
+    if target.request_target.startswith("http://") and (credentials := proxy_authorization(target.destination.proxy)):
+        lines.append(f"Proxy-Authorization: {credentials}")
+    if length or method not in ("GET", "HEAD"):
+        lines.append(f"Content-Length: {length}")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise ValueError("a header holds a line break")
+    return (text + "\r\n\r\n").encode("latin-1")
 
 
 class Answer:
@@ -87,36 +77,60 @@ class Answer:
     Time limits apply to each wait: `first_byte` for the head, `idle` between two chunks, `total` for everything.
     """
 
-    def __init__(self, request: StreamRequest, clients: Clients) -> None:
-        self._request = request
+    def __init__(self, clients: Clients, target: Target, head: bytes, body: bytes, *, bodiless: bool) -> None:
         self._clients = clients
-        self._response: Response | None = None
-        self._opened = False
+        self._target = target
+        self._request = (head, body)
+        self._bodiless = bodiless
+        self._connection: Connection | None = None
+        self._head = ResponseHead(0, [])
         self._deadline = time.monotonic() + clients.total if clients.total else None
-        self.status = 0
 
     async def open(self) -> None:
-        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout."""
+        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout.
+
+        A kept connection may have been closed by the server in the moment we write: then, and only if not a byte
+        of an answer has come, it is sent once more on a new one.
+        """
         try:
-            async with asyncio.timeout(self._limit(self._clients.first_byte)):
-                self._opened = True
-                self._response = await self._request.__aenter__()
-        except RequestTimeoutError as error:
-            raise UpstreamTimeout("no connection to the upstream in time") from error
+            self._head = await self._exchange(fresh=False)
+        except BrokenOff as error:
+            reused = self._connection is not None and self._connection.used > 1
+            self.close()
+            if not (error.silent and reused):
+                raise UpstreamUnreachable("the upstream cannot be reached") from error
+            try:
+                self._head = await self._exchange(fresh=True)
+            except BrokenOff as again:
+                raise UpstreamUnreachable("the upstream cannot be reached") from again
+
+    async def _exchange(self, *, fresh: bool) -> ResponseHead:
+        try:
+            self._connection = await self._clients.pool.take(self._target.destination, fresh=fresh)
+        except TimeoutError:
+            raise UpstreamTimeout("no connection to the upstream in time") from None
+        except OSError as error:
+            raise UpstreamUnreachable("the upstream cannot be reached") from error
+        self._connection.begin(*self._request, bodiless=self._bodiless)
+        try:
+            return await self._connection.head(self._limit(self._clients.first_byte))
         except TimeoutError:
             raise UpstreamTimeout("the upstream did not answer in time") from None
-        except PyreqwestError as error:
-            raise UpstreamUnreachable("the upstream cannot be reached") from error
-        self.status = self._response.status
 
-    def header(self, name: str) -> str:
-        assert self._response is not None
-        return self._response.get_header(name) or ""
+    @property
+    def status(self) -> int:
+        return self._head.status
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        assert self._response is not None
-        return list(self._response.headers.items())
+        return self._head.headers
+
+    def header(self, name: str) -> str:
+        """The first header of this name (lower case), "" if there is none."""
+        for found, value in self._head.headers:
+            if found == name:
+                return value
+        return ""
 
     @property
     def retry_after(self) -> float | None:
@@ -124,20 +138,35 @@ class Answer:
         return retry_after(value, datetime.now(UTC)) if value else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises UpstreamUnreachable when it breaks off, UpstreamTimeout when it stalls."""
-        assert self._response is not None
-        reader = self._response.body_reader
-        while True:
-            try:
-                async with asyncio.timeout(self._limit(self._clients.idle)):
-                    chunk = await reader.read_chunk()
-            except TimeoutError:
-                raise UpstreamTimeout("the upstream stopped sending") from None
-            except PyreqwestError as error:
-                raise UpstreamUnreachable("the upstream broke off its answer") from error
-            if chunk is None:
-                return
-            yield bytes(chunk)
+        """The body as it arrives, decompressed.
+
+        Raises UpstreamUnreachable when it breaks off, UpstreamTimeout when it stalls, UpstreamError for a compression
+        we did not ask for and do not know.
+        """
+        encoding = self.header("content-encoding").lower()
+        if encoding in ("", "identity"):
+            while (chunk := await self._next()) is not None:
+                yield chunk
+        elif encoding in ("gzip", "x-gzip", "deflate"):
+            inflate = zlib.decompressobj(wbits=47)
+            while (chunk := await self._next()) is not None:
+                try:
+                    while chunk:
+                        yield inflate.decompress(chunk, PIECE)
+                        chunk = inflate.unconsumed_tail
+                except zlib.error as error:
+                    raise UpstreamUnreachable("the upstream's compressed answer is damaged") from error
+        else:
+            raise UpstreamError("the upstream compressed its answer in a way it was not asked to", code="bad_response")
+
+    async def _next(self) -> bytes | None:
+        assert self._connection is not None
+        try:
+            return await self._connection.chunk(self._limit(self._clients.idle))
+        except TimeoutError:
+            raise UpstreamTimeout("the upstream stopped sending") from None
+        except BrokenOff as error:
+            raise UpstreamUnreachable("the upstream broke off its answer") from error
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamError beyond `limit` bytes, counted after decompression."""
@@ -150,11 +179,11 @@ class Answer:
             parts.append(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def close(self) -> None:
-        """Let go of the connection; an unread answer is cancelled, and the upstream sees us leave."""
-        if self._opened:
-            self._opened = False
-            await self._request.__aexit__(None, None, None)
+    def close(self) -> None:
+        """Let go of the connection. An exchange that is not over is ended, and the upstream sees us leave."""
+        if self._connection is not None:
+            self._clients.pool.give_back(self._target.destination, self._connection)
+            self._connection = None
 
     def _limit(self, seconds: float) -> float | None:
         if self._deadline is None:

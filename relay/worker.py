@@ -14,6 +14,7 @@ from channels_app import snapshot as routing
 from channels_app.snapshot import Snapshot
 from options import versions
 from relay.authenticate import Callers
+from relay.dialing import ProxyRules
 from relay.route import Pauses
 from relay.upstream import Clients
 
@@ -31,6 +32,7 @@ class Worker:
         self.pauses = Pauses()
         self.clients = Clients(
             proxy=settings.RELAY_PROXY,
+            environment=ProxyRules(settings.HTTP_PROXY, settings.HTTPS_PROXY, settings.NO_PROXY),
             connect=settings.RELAY_CONNECT_TIMEOUT,
             first_byte=settings.RELAY_FIRST_BYTE_TIMEOUT,
             idle=settings.RELAY_IDLE_TIMEOUT,
@@ -55,7 +57,7 @@ class Worker:
         """Called when no request runs any more: what is waiting for the books is written first."""
         self._stopping.set()
         await self.books.stop()
-        await self.clients.close()
+        self.clients.close()
         self.callers.close()
 
     def _watch(self) -> None:

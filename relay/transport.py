@@ -1,0 +1,242 @@
+"""One HTTP/1.1 connection to a provider, and the pool it returns to.
+
+Written by hand over llhttp (httptools) because no client at hand does both: end an exchange at once, also while its
+head is still awaited, and cost little per call (docs/performance.md has the figures). HTTP/1.1: RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import httptools
+
+from relay.dialing import Destination, Dialer
+
+MAX_HEAD = 256 * 1024  # bytes of an answer's head
+HIGH_WATER, LOW_WATER = 512 * 1024, 128 * 1024  # bytes buffered before the upstream is made to wait, and until when
+IDLE = 55.0  # seconds an unused connection is kept; most servers close theirs after 60 and more
+MOST_IDLE = 512  # kept for one destination
+
+
+class BrokenOff(ConnectionError):
+    """The connection ended before the exchange did. `silent`: not a byte of an answer had come."""
+
+    def __init__(self, message: str, silent: bool) -> None:
+        super().__init__(message)
+        self.silent = silent
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    status: int
+    headers: list[tuple[str, str]]  # names in lower case
+
+
+class Connection(asyncio.Protocol):
+    """One exchange at a time: `begin`, `head`, `chunk` until None, then `reusable` tells whether it can go back."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: ResponseHead | None = None
+        self._headers: list[tuple[str, str]] = []
+        self._head_size = 0
+        self._body: deque[bytes] = deque()
+        self._buffered = 0
+        self._paused = False
+        self._complete = True
+        self._keep_alive = False
+        self._until_close = False  # the body has no length and ends with the connection (RFC 9112, 6.3)
+        self._bodiless = False
+        self._error: Exception | None = None
+        self._silent = True
+        self._closed = False
+        self.used = 0  # exchanges begun
+        self.idle_since = 0.0
+
+    # --- the exchange -------------------------------------------------------------------------------------------
+
+    def begin(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
+        """Send a request. `bodiless`: the answer has no body whatever its head says (HEAD)."""
+        assert self._transport is not None
+        self.used += 1
+        self._parser = httptools.HttpResponseParser(self)
+        self._head, self._headers, self._head_size = None, [], 0
+        self._complete = self._keep_alive = self._until_close = False
+        self._bodiless = bodiless
+        self._silent = True
+        if len(body) < 65536:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines([head, body])
+
+    async def head(self, timeout: float | None) -> ResponseHead:
+        """Raises BrokenOff, TimeoutError."""
+        while self._head is None:
+            await self._wait(timeout)
+        return self._head
+
+    async def chunk(self, timeout: float | None) -> bytes | None:
+        """What has come of the body since the last call, None at its end. Raises BrokenOff, TimeoutError."""
+        while not self._body:
+            if self._complete:
+                return None
+            await self._wait(timeout)
+        data = self._body.popleft() if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        self._buffered = 0
+        if self._paused:
+            self._paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+        return data
+
+    @property
+    def reusable(self) -> bool:
+        return self._complete and self._keep_alive and not self._closed and not self._body
+
+    @property
+    def open(self) -> bool:
+        return not self._closed and self._transport is not None and not self._transport.is_closing()
+
+    def abort(self) -> None:
+        """End it now; the upstream sees a closed connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _wait(self, timeout: float | None) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = waiter = self._loop.create_future()
+        timer = self._loop.call_later(timeout, _expire, waiter) if timeout else None
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._error)
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self._complete or self._parser is None:  # nobody asked: this connection cannot be trusted any more
+            self.abort()
+            return
+        self._silent = False
+        if self._head is None:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(BrokenOff(f"not an HTTP answer: {error}", silent=False))
+            self.abort()
+            return
+        if self._head is None and self._head_size > MAX_HEAD:
+            self._fail(BrokenOff("the head of the answer is too long", silent=False))
+            self.abort()
+        elif self._buffered > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()  # type: ignore[union-attr]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closed = True
+        if self._complete:
+            return
+        if self._until_close and self._head is not None and error is None:
+            self._complete = True
+            self._wake()
+        else:
+            self._fail(BrokenOff("the connection broke off", silent=self._silent))
+
+    # --- httptools ----------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if status < 200:  # an interim answer (100, 103): the real one follows
+            self._headers = []
+            return
+        names = {name for name, _ in self._headers}
+        self._until_close = "content-length" not in names and "transfer-encoding" not in names
+        self._head = ResponseHead(status, self._headers)
+        if self._bodiless or status in (204, 304):
+            self._complete = True  # and not kept alive: what follows cannot be told from a next answer
+        self._wake()
+
+    def on_body(self, data: bytes) -> None:
+        if not self._complete:
+            self._body.append(data)
+            self._buffered += len(data)
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        if self._head is None:
+            return
+        assert self._parser is not None
+        self._keep_alive = self._parser.should_keep_alive() and not self._until_close
+        self._complete = True
+        self._wake()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+class Pool:
+    """Connections waiting for their next exchange, by destination; the last one used goes out first."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+        self._idle: dict[Destination, list[Connection]] = {}
+        self._closed = False
+
+    async def take(self, destination: Destination, *, fresh: bool = False) -> Connection:
+        """A connection ready for `begin`. Raises OSError, TimeoutError, relay.dialing.CannotDial."""
+        waiting = self._idle.get(destination)
+        oldest = time.monotonic() - IDLE
+        while waiting and not fresh:
+            connection = waiting.pop()
+            if connection.open and connection.idle_since > oldest:
+                return connection
+            connection.abort()
+        return await self._dialer.dial(destination, Connection)
+
+    def give_back(self, destination: Destination, connection: Connection) -> None:
+        """After an exchange, whatever became of it: kept when it can serve again, else closed."""
+        if not connection.reusable or self._closed:
+            connection.abort()
+            return
+        connection.idle_since = time.monotonic()
+        waiting = self._idle.setdefault(destination, [])
+        waiting.append(connection)
+        if len(waiting) > MOST_IDLE or waiting[0].idle_since < connection.idle_since - IDLE:
+            waiting.pop(0).abort()
+
+    def close(self) -> None:
+        self._closed = True
+        for waiting in self._idle.values():
+            for connection in waiting:
+                connection.abort()
+        self._idle.clear()
