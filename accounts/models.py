@@ -74,10 +74,12 @@ class User(AbstractBaseUser):
     objects = UserManager()
 
     USERNAME_FIELD = "username"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS = []
 
     class Meta:
         db_table = "users"
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
         constraints = [
             models.CheckConstraint(condition=models.Q(quota__gte=0), name="user_quota_not_negative"),
             models.CheckConstraint(condition=models.Q(held__gte=0), name="user_held_not_negative"),
@@ -145,6 +147,8 @@ class Token(models.Model):
 
     class Meta:
         db_table = "tokens"
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(remain_quota__gte=0) | models.Q(unlimited_quota=True),

@@ -97,10 +97,10 @@ class Verdict(Enum):
     GRANTED = "granted"
     BUSY = "busy"  # the balance would bear it, but other open calls hold it
     USER_SHORT = "user_short"
-    TOKEN_SHORT = "token_short"
-    TOKEN_EMPTY = "token_empty"
+    TOKEN_SHORT = "token_short"  # noqa: S105
+    TOKEN_EMPTY = "token_empty"  # noqa: S105
     USER_GONE = "user_gone"  # deleted or disabled since it was looked up
-    TOKEN_GONE = "token_gone"
+    TOKEN_GONE = "token_gone"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,9 @@ def _lock_users(cursor: CursorWrapper, user_ids: set[int]) -> None:
 def _not_yet_held(
     cursor: CursorWrapper, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome]
 ) -> list[tuple[int, Hold]]:
-    rows = _select_in(cursor, "SELECT request_id, amount FROM holds WHERE request_id IN", [h.request_id for _, h in holds])
+    rows = _select_in(
+        cursor, "SELECT request_id, amount FROM holds WHERE request_id IN", [h.request_id for _, h in holds]
+    )
     written = dict(rows)
     left = []
     for i, hold in holds:
@@ -287,7 +289,9 @@ def _decide(hold: Hold, user: _Purse, token: _Purse | None) -> Outcome:
 
 
 def _lock_purses(cursor: CursorWrapper, table: str, balance: str, ids: Iterable[int]) -> dict[int, _Purse]:
-    rows = _select_in(cursor, f"SELECT id, {balance}, held, status FROM {table} WHERE id IN", sorted(set(ids)), lock=True)  # noqa: S608
+    rows = _select_in(
+        cursor, f"SELECT id, {balance}, held, status FROM {table} WHERE id IN", sorted(set(ids)), lock=True
+    )  # noqa: S608
     return {row[0]: _Purse(row[1], row[2], row[3] == 1) for row in rows}
 
 
@@ -360,16 +364,11 @@ def _settle(
 ) -> None:
     """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead."""
     ids = sorted(entry.request_id for _, entry in settlements)
-    found = _select_in(
-        cursor, "SELECT request_id, amount, token_amount FROM holds WHERE request_id IN", ids, lock=True
-    )
+    found = _select_in(cursor, "SELECT request_id, amount, token_amount FROM holds WHERE request_id IN", ids, lock=True)
     open_holds = {row[0]: (row[1], row[2]) for row in found}
     _delete_holds(cursor, list(open_holds))
     missing = [request_id for request_id in ids if request_id not in open_holds]
-    charged = {
-        row[0]
-        for row in _select_in(cursor, "SELECT reference FROM ledger_entries WHERE reference IN", missing)
-    }
+    charged = {row[0] for row in _select_in(cursor, "SELECT reference FROM ledger_entries WHERE reference IN", missing)}
     by_user: dict[int, list[_Due]] = defaultdict(list)
     for i, entry in settlements:
         held, token_held = open_holds.get(entry.request_id, (0, 0))
@@ -444,9 +443,7 @@ def _undo_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, li
     )
 
 
-def _settle_each(
-    cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int
-) -> None:
+def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
     """Some charge is more than its hold and the free balance: collect what there is, record the rest (I2)."""
     user = _lock_purses(cursor, "users", "quota", [user_id]).get(user_id)
     tokens = _lock_purses(cursor, "tokens", "remain_quota", [due.entry.token_id for due in dues if due.entry.limited])

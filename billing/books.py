@@ -15,7 +15,6 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -108,12 +107,9 @@ class Books:
 
     def _gather(self) -> list[_Waiting]:
         """What is waiting now, or the next to come; empty when only upkeep is due."""
-        gathered: list[_Waiting] = []
         now = time.monotonic()
-        still_busy = []
-        for due, waiting in self._busy:
-            (gathered if due <= now else still_busy).append(waiting if due <= now else (due, waiting))  # type: ignore[arg-type]
-        self._busy = still_busy
+        gathered = [waiting for due, waiting in self._busy if due <= now]
+        self._busy = [(due, waiting) for due, waiting in self._busy if due > now]
         timeout = 0.0 if gathered or self._stopping else (BUSY_PAUSE if self._busy else 0.5)
         try:
             first = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
@@ -140,7 +136,7 @@ class Books:
             self._failed(gathered, error)
             return
         self._failures = 0
-        answered: list[tuple[_Waiting, Outcome]] = []
+        answered: list[tuple[_Waiting, Outcome | BooksClosed]] = []
         freed = False
         for waiting, outcome in zip(gathered, outcomes, strict=True):
             if outcome.verdict is Verdict.BUSY:
@@ -150,7 +146,7 @@ class Books:
             answered.append((waiting, outcome))
         if freed:  # what was set aside has come back: try at once
             self._busy = [(now, waiting) for _, waiting in self._busy]
-        self._answer([lambda w=w, o=o: w.future.set_result(o) for w, o in answered], [w for w, _ in answered])
+        self._answer(answered)
 
     def _failed(self, gathered: list[_Waiting], error: Exception) -> None:
         """The transaction failed. A database that is away or busy is tried again; a refused entry is found alone."""
@@ -173,27 +169,21 @@ class Books:
         time.sleep(pause)
 
     def _give_up(self, waitings: list[_Waiting], error: Exception) -> None:
-        closed = BooksClosed(_brief(error))
-        self._answer([lambda w=w: w.future.set_exception(closed) for w in waitings], waitings)
+        self._answer([(waiting, BooksClosed(_brief(error))) for waiting in waitings])
 
     def _reconnect(self) -> None:
         self._healthy_since = time.monotonic()
         for connection in connections.all(initialized_only=True):
             connection.close()
 
-    def _answer(self, calls: list[Callable[[], None]], waitings: list[_Waiting]) -> None:
-        if not calls or self._loop is None:
+    def _answer(self, answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
+        """Tell all waiting callers in one go; those who have left meanwhile are not told."""
+        if not answers or self._loop is None:
             return
-
-        def deliver() -> None:
-            for call, waiting in zip(calls, waitings, strict=True):
-                if not waiting.future.done():
-                    call()
-
         try:
-            self._loop.call_soon_threadsafe(deliver)
+            self._loop.call_soon_threadsafe(_deliver, answers)
         except RuntimeError:  # the loop has closed under a forced stop; the entries are durable all the same
-            log.warning("books: %d callers left before their answer", len(calls))
+            log.warning("books: %d callers left before their answer", len(answers))
 
     def _upkeep(self) -> None:
         """Keep our holds alive, finish those of processes that died (I5), ship logs to a database of their own."""
@@ -218,6 +208,16 @@ class Books:
         if dead:
             log.warning("books: settling %d holds of processes that have gone", len(dead))
             batch.post(dead)
+
+
+def _deliver(answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
+    for waiting, answer in answers:
+        if waiting.future.done():
+            continue
+        if isinstance(answer, BooksClosed):
+            waiting.future.set_exception(answer)
+        else:
+            waiting.future.set_result(answer)
 
 
 def _brief(error: Exception) -> str:

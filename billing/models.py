@@ -36,6 +36,8 @@ class LedgerEntry(models.Model):
 
     class Meta:
         db_table = "ledger_entries"
+        verbose_name = _("ledger entry")
+        verbose_name_plural = _("ledger entries")
         indexes = [models.Index(fields=["user_id", "id"], name="ledger_user")]
 
     def __str__(self) -> str:
@@ -68,6 +70,8 @@ class Hold(models.Model):
 
     class Meta:
         db_table = "holds"
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
 
     def __str__(self) -> str:
         return self.request_id
@@ -106,6 +110,8 @@ class Log(models.Model):
 
     class Meta:
         db_table = "logs"
+        verbose_name = _("log line")
+        verbose_name_plural = _("log lines")
         indexes = [
             models.Index(fields=["user_id", "id"], name="log_user"),
             models.Index(fields=["created_at", "type"], name="log_created_type"),
@@ -127,6 +133,8 @@ class LogOutbox(models.Model):
 
     class Meta:
         db_table = "log_outbox"
+        verbose_name = _("waiting log line")
+        verbose_name_plural = _("waiting log lines")
 
     def __str__(self) -> str:
         return f"#{self.pk}"

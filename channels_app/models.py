@@ -46,6 +46,8 @@ class Channel(models.Model):
 
     class Meta:
         db_table = "channels"
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
 
     def __str__(self) -> str:
         return f"{self.name} (#{self.pk})"
@@ -62,6 +64,8 @@ class Ability(models.Model):
 
     class Meta:
         db_table = "abilities"
+        verbose_name = _("ability")
+        verbose_name_plural = _("abilities")
         constraints = [models.UniqueConstraint(fields=["group", "model", "channel"], name="ability_unique")]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Option(models.Model):
@@ -13,6 +14,8 @@ class Option(models.Model):
 
     class Meta:
         db_table = "options"
+        verbose_name = _("option")
+        verbose_name_plural = _("options")
 
     def __str__(self) -> str:
         return self.key
@@ -26,6 +29,8 @@ class Version(models.Model):
 
     class Meta:
         db_table = "config_versions"
+        verbose_name = _("configuration version")
+        verbose_name_plural = _("configuration versions")
 
     def __str__(self) -> str:
         return f"{self.name} {self.number}"

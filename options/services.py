@@ -9,16 +9,24 @@ from audit.services import Actor, record
 from options import versions
 from options.models import Option
 from options.registry import SPECS, BadOption, Options
-from vault.keys import decrypt, encrypt
+from vault.keys import CannotDecrypt, decrypt, encrypt
 
 
 def load() -> Options:
-    """The options as stored now (one query). THEME from the environment is the default of option Theme."""
-    stored = {
-        row.key: decrypt(row.value) if SPECS[row.key].secret else row.value
-        for row in Option.objects.filter(key__in=list(SPECS))
-    }
-    return Options(stored, {"Theme": settings.THEME})
+    """The options as stored now (one query). THEME from the environment is the default of option Theme.
+
+    A secret encrypted under a lost SESSION_SECRET counts as unset and is named in `rejected`.
+    """
+    stored: dict[str, str] = {}
+    lost: list[str] = []
+    for row in Option.objects.filter(key__in=list(SPECS)):
+        try:
+            stored[row.key] = decrypt(row.value) if SPECS[row.key].secret else row.value
+        except CannotDecrypt:
+            lost.append(row.key)
+    options = Options(stored, {"Theme": settings.THEME})
+    options.rejected += lost
+    return options
 
 
 @transaction.atomic

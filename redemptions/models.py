@@ -27,6 +27,8 @@ class Redemption(models.Model):
 
     class Meta:
         db_table = "redemptions"
+        verbose_name = _("redemption code")
+        verbose_name_plural = _("redemption codes")
 
     def __str__(self) -> str:
         return self.name

@@ -136,15 +136,18 @@ class Dialer:
             raise CannotDial("the proxy must be an http://, https:// or socks5:// address")
         port = proxy.port or DEFAULT_PORTS[proxy.scheme]
         outer = self._context() if proxy.scheme == "https" else None
-        reader, writer = await asyncio.open_connection(proxy.hostname, port, ssl=outer)
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        # Without a StreamWriter, which would close the transport when it is let go of.
+        transport, _ = await loop.create_connection(
+            lambda: asyncio.StreamReaderProtocol(reader), proxy.hostname, port, ssl=outer
+        )
         user, password = unquote(proxy.username or ""), unquote(proxy.password or "")
         try:
             if proxy.scheme.startswith("socks5"):
-                await _socks5(reader, writer, destination, user, password)
+                await _socks5(reader, transport, destination, user, password)
             elif destination.tls:
-                await _connect(reader, writer, destination, user, password)
-            loop = asyncio.get_running_loop()
-            transport: asyncio.Transport = writer.transport
+                await _connect(reader, transport, destination, user, password)
             made = protocol()
             if destination.tls:
                 upgraded = await loop.start_tls(transport, made, self._context(), server_hostname=destination.host)
@@ -155,7 +158,7 @@ class Dialer:
             made.connection_made(transport)
             return made
         except BaseException:
-            writer.transport.abort()
+            transport.abort()
             raise
 
 
@@ -169,13 +172,13 @@ def proxy_authorization(proxy: str) -> str | None:
 
 
 async def _connect(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, destination: Destination, user: str, password: str
+    reader: asyncio.StreamReader, transport: asyncio.Transport, destination: Destination, user: str, password: str
 ) -> None:
     host = f"[{destination.host}]" if ":" in destination.host else destination.host
     lines = [f"CONNECT {host}:{destination.port} HTTP/1.1", f"Host: {host}:{destination.port}"]
     if user:
         lines.append("Proxy-Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -186,20 +189,20 @@ async def _connect(
 
 
 async def _socks5(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, destination: Destination, user: str, password: str
+    reader: asyncio.StreamReader, transport: asyncio.Transport, destination: Destination, user: str, password: str
 ) -> None:
     try:
-        writer.write(b"\x05\x02\x00\x02" if user else b"\x05\x01\x00")
+        transport.write(b"\x05\x02\x00\x02" if user else b"\x05\x01\x00")
         _, method = await reader.readexactly(2)
         if method == 2:
             name, word = user.encode()[:255], password.encode()[:255]
-            writer.write(b"\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word)
+            transport.write(b"\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word)
             if (await reader.readexactly(2))[1] != 0:
                 raise CannotDial("the proxy refused the user or password")
         elif method != 0:
             raise CannotDial("the proxy offers no way to sign in that we know")
         host = destination.host.encode()
-        writer.write(b"\x05\x01\x00\x03" + bytes([len(host)]) + host + destination.port.to_bytes(2, "big"))
+        transport.write(b"\x05\x01\x00\x03" + bytes([len(host)]) + host + destination.port.to_bytes(2, "big"))
         _, answer, _, kind = await reader.readexactly(4)
         if answer != 0:
             raise CannotDial(f"the proxy could not connect (SOCKS {answer})")

@@ -51,9 +51,7 @@ def parse(content_type: str, body: bytes) -> Form:
 
 
 def _read_part(form: Form, body: bytes, head: bytes, start: int, end: int) -> None:
-    disposition = next(
-        (line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b""
-    )
+    disposition = next((line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b"")
     found = _NAME.search(disposition)
     if not found:
         raise BadRequest("a part of the multipart body has no name", code="invalid_form")

@@ -1,11 +1,11 @@
 """One call, from its bytes to its last byte. Each step is a module; this file is their order.
 
-    authenticate   header -> caller                                    401, 403
-    read           body -> call                                        400, 413
-    plan           snapshot + caller + model -> channels, best first   404, 503
-    hold           the most it can cost, durable before anything goes out     403
-    upstream       attempt after attempt, until one answers            429, 502, 504
-    answer         whole or as a stream; settled before its last byte
+authenticate   header -> caller                                    401, 403
+read           body -> call                                        400, 413
+plan           snapshot + caller + model -> channels, best first   404, 503
+hold           the most it can cost, durable before anything goes out     403
+upstream       attempt after attempt, until one answers            429, 502, 504
+answer         whole or as a stream; settled before its last byte
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
 PASSED_ON = ("content-type", "openai-processing-ms", "openai-version", "content-disposition")
 
 
-async def serve(worker: Worker, head: Head, mode: Mode, receive: Receive, reply: Reply, model_in_path: str = "") -> None:
+async def serve(
+    worker: Worker, head: Head, mode: Mode, receive: Receive, reply: Reply, model_in_path: str = ""
+) -> None:
     """Raises RelayError before anything has been sent, CallerLeft when there is nobody to answer any more."""
     caller, suffix = await worker.callers.authenticate(head)
     body = await read_body(receive, head, settings.RELAY_MAX_BODY)
@@ -211,9 +213,7 @@ class Relay:
         headers = adapter.headers(route)
         headers.append(("Content-Type", call.content_type))
         headers.append(("Accept", call.accept or ("text/event-stream" if call.stream else "application/json")))
-        answer = self._worker.clients.send(
-            "POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy
-        )
+        answer = self._worker.clients.send("POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy)
         try:
             async with self._lifeline.interruptible():
                 await answer.open()

@@ -39,7 +39,9 @@ class Plan:
         if self._named is None:
             match available(snapshot, caller.group, model):
                 case Availability.NOT_CARRIED:
-                    raise ModelNotFound(f"The model '{model}' does not exist or no channel of group {caller.group} has it")
+                    raise ModelNotFound(
+                        f"The model '{model}' does not exist or no channel of group {caller.group} has it"
+                    )
                 case Availability.OUT_OF_SERVICE:
                     raise NoChannel(f"当前分组 {caller.group} 下对于模型 {model} 无可用渠道")
         self.retries = 0 if self._named else snapshot.options["RetryTimes"]
@@ -47,10 +49,10 @@ class Plan:
     def next(self) -> Route | None:
         """The channel to try now, None when all were tried. Paused ones come last."""
         if self._named is not None:
-            route, self._named = self._named, None
-            return route
+            only, self._named = self._named, None
+            return only
         paused = self._pauses.now()
-        route = None
+        route: Route | None = None
         if paused:
             route = choose(self._tiers, self._tried | paused, random.random)
         if route is None:

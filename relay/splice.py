@@ -47,7 +47,7 @@ def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
 
 def members(text: str) -> list[tuple[str, int, int]]:
     """The members of the object as (name, start of the value, end of the value), in order, doubles included."""
-    found = []
+    found: list[tuple[str, int, int]] = []
     position = _WHITE.match(text).end() + 1  # type: ignore[union-attr]  # past the brace
     while True:
         position = _WHITE.match(text, position).end()  # type: ignore[union-attr]

@@ -31,7 +31,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request's head: method, path (decoded, and as sent), query as sent, headers by lower-case name, caller's address."""
+    """A request's head. `raw_path` and `query` as sent, `headers` by lower-case name, `ip` the caller's address."""
 
     method: str
     path: str

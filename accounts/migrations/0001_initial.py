@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('created_time', models.BigIntegerField(default=accounts.models.now)),
             ],
             options={
-                'db_table': 'users',
+                "verbose_name": "user", "verbose_name_plural": "users", "verbose_name": "user", "verbose_name_plural": "users", "db_table": "users",
                 'constraints': [models.CheckConstraint(condition=models.Q(('quota__gte', 0)), name='user_quota_not_negative'), models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='user_held_not_negative')],
             },
         ),
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'db_table': 'tokens',
+                "verbose_name": "token", "verbose_name_plural": "tokens", "verbose_name": "token", "verbose_name_plural": "tokens", "db_table": "tokens",
                 'constraints': [models.CheckConstraint(condition=models.Q(('remain_quota__gte', 0), ('unlimited_quota', True), _connector='OR'), name='token_remain_not_negative'), models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='token_held_not_negative')],
             },
         ),

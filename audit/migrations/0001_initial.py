@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('request_id', models.CharField(blank=True, default='', max_length=40)),
             ],
             options={
-                'db_table': 'audit_entries',
+                "verbose_name": "audit entry", "verbose_name_plural": "audit entries", "verbose_name": "audit entry", "verbose_name_plural": "audit entries", "db_table": "audit_entries",
                 'ordering': ['-id'],
             },
         ),

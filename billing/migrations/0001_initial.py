@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('content', models.TextField(default='')),
             ],
             options={
-                'db_table': 'holds',
+                "verbose_name": "hold", "verbose_name_plural": "holds", "verbose_name": "hold", "verbose_name_plural": "holds", "db_table": "holds",
             },
         ),
         migrations.CreateModel(
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('row', models.JSONField()),
             ],
             options={
-                'db_table': 'log_outbox',
+                "verbose_name": "waiting log line", "verbose_name_plural": "waiting log lines", "verbose_name": "waiting log line", "verbose_name_plural": "waiting log lines", "db_table": "log_outbox",
             },
         ),
         migrations.CreateModel(
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                 ('note', models.CharField(blank=True, default='', max_length=255)),
             ],
             options={
-                'db_table': 'ledger_entries',
+                "verbose_name": "ledger entry", "verbose_name_plural": "ledger entries", "verbose_name": "ledger entry", "verbose_name_plural": "ledger entries", "db_table": "ledger_entries",
                 'indexes': [models.Index(fields=['user_id', 'id'], name='ledger_user')],
             },
         ),
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                 ('uncollected', models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'logs',
+                "verbose_name": "log line", "verbose_name_plural": "log lines", "verbose_name": "log line", "verbose_name_plural": "log lines", "db_table": "logs",
                 'indexes': [models.Index(fields=['user_id', 'id'], name='log_user'), models.Index(fields=['created_at', 'type'], name='log_created_type'), models.Index(fields=['model_name', 'username'], name='log_model_username'), models.Index(fields=['token_name'], name='log_token_name'), models.Index(fields=['channel_id'], name='log_channel'), models.Index(fields=['request_id'], name='log_request')],
             },
         ),

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ('refuses_stream_options', models.BooleanField(default=False)),
             ],
             options={
-                'db_table': 'channels',
+                "verbose_name": "channel", "verbose_name_plural": "channels", "verbose_name": "channel", "verbose_name_plural": "channels", "db_table": "channels",
             },
         ),
         migrations.CreateModel(
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ('channel', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='abilities', to='channels_app.channel')),
             ],
             options={
-                'db_table': 'abilities',
+                "verbose_name": "ability", "verbose_name_plural": "abilities", "verbose_name": "ability", "verbose_name_plural": "abilities", "db_table": "abilities",
                 'constraints': [models.UniqueConstraint(fields=('group', 'model', 'channel'), name='ability_unique')],
             },
         ),

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('value', models.TextField()),
             ],
             options={
-                'db_table': 'options',
+                "verbose_name": "option", "verbose_name_plural": "options", "verbose_name": "option", "verbose_name_plural": "options", "db_table": "options",
             },
         ),
         migrations.CreateModel(
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ('number', models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'config_versions',
+                "verbose_name": "configuration version", "verbose_name_plural": "configuration versions", "verbose_name": "configuration version", "verbose_name_plural": "configuration versions", "db_table": "config_versions",
             },
         ),
         migrations.RunPython(first_versions, migrations.RunPython.noop),

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ('used_by', models.BigIntegerField(db_index=True, default=0)),
             ],
             options={
-                'db_table': 'redemptions',
+                "verbose_name": "redemption code", "verbose_name_plural": "redemption codes", "verbose_name": "redemption code", "verbose_name_plural": "redemption codes", "db_table": "redemptions",
             },
         ),
     ]
