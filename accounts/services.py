@@ -24,6 +24,7 @@ from accounts.refusals import (
     IdentityTaken,
     NameTaken,
     NotFound,
+    NotPermitted,
     UnknownUser,
     WrongPassword,
 )
@@ -267,6 +268,8 @@ def update_user(by: User, actor: Actor, user_id: int, changes: Mapping[str, Any]
         raise NotFound
     role = changes.get("role")
     levels.may_update(by, target, role)
+    if role is not None and role < target.role == Role.ROOT and not _another_root(target):
+        raise NotPermitted("无法降级超级管理员用户")
     status = changes.get("status", target.status)
     if status not in (UserStatus.ENABLED, UserStatus.DISABLED):
         raise BadField("输入不合法 status")
@@ -277,6 +280,10 @@ def update_user(by: User, actor: Actor, user_id: int, changes: Mapping[str, Any]
         _change_quota(target, actor, changes["quota"])
     target.refresh_from_db()
     return target
+
+
+def _another_root(user: User) -> bool:
+    return User.objects.filter(role=Role.ROOT, status=UserStatus.ENABLED).exclude(pk=user.pk).exists()
 
 
 EDITABLE = ("username", "password", "display_name", "role", "status", "email", *IDENTITIES, "group")
@@ -293,6 +300,8 @@ def _apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: st
     for name, value in changes.items():
         if name in ("username", "password") and not value:
             continue
+        if name != "password" and value == (getattr(user, name) or ""):
+            continue  # sent back as it was read; a name from before today's rules stays usable
         cleaned = _cleaned(name, value)
         if name == "password":
             user.set_password(cleaned)

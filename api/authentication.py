@@ -44,7 +44,12 @@ class Identify(BaseAuthentication):
 
 def refuse_foreign_origin(request: HttpRequest) -> None:
     """A browser says which site a call comes from; only ours may use the cookie (remedy S7). None is a script."""
+    site = request.headers.get("Sec-Fetch-Site", "")
+    if site in ("same-origin", "none"):  # browsers alone can write it; right also where a proxy rewrites Host
+        return
     source = request.headers.get("Origin") or request.headers.get("Referer")
+    if not source and site:  # a browser, told to keep quiet about the page it comes from
+        raise Refusal(messages.FOREIGN_ORIGIN)
     if source and _host(source) != _host(f"{_scheme(source)}://{request.get_host()}"):
         known = {_host(address) for address in (settings.FRONTEND_BASE_URL, load()["ServerAddress"]) if address}
         if _host(source) not in known:

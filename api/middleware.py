@@ -12,11 +12,11 @@ from django.http.response import HttpResponseBase
 
 from accounts.http import came_over_tls, client_address
 from api import messages
+from api.bodies import MAX_BODY
 from config.logging import request_id as logged_request_id
 from relay import request_id
 
 HEADER = "X-Oneapi-Request-Id"
-MAX_BODY = 10 * 1024 * 1024  # bytes, of a request to /api
 
 
 class Answers:

@@ -85,6 +85,19 @@ def test_a_body_of_more_than_ten_megabytes_is_refused(root: Caller) -> None:
     assert (answer.status_code, answer.json()["success"]) == (413, False)
 
 
+def test_an_error_of_ours_is_an_empty_500_with_the_request_id(root: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a secret of the database")
+
+    monkeypatch.setattr("options.services.load", fail)
+    root.client.raise_request_exception = False
+
+    answer = root.send("GET", "option")
+
+    assert (answer.status_code, answer.content) == (500, b"")
+    assert answer.headers["X-Oneapi-Request-Id"]
+
+
 def test_groups_are_the_names_of_the_ratio_table(admin: Caller) -> None:
     assert sorted(admin.get("group/")["data"]) == ["default", "svip", "vip"]
 

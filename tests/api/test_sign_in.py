@@ -117,6 +117,16 @@ def test_a_call_from_another_site_may_not_use_the_cookie(browser, alice: User) -
         assert ask(**foreign) == "无权进行此操作，请求来自其他网站"
 
 
+def test_a_browser_that_hides_where_it_comes_from_is_believed_about_the_rest(browser, alice: User) -> None:
+    client = browser(alice)
+
+    def asked(**headers: str) -> bool:
+        return bool(client.get("/api/user/self", headers=headers).json()["success"])
+
+    assert asked(**{"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example"})
+    assert not asked(**{"Sec-Fetch-Site": "cross-site"})
+
+
 def test_the_configured_address_counts_as_our_own_site(browser, alice: User, root: Caller) -> None:
     root.put("option", {"key": "ServerAddress", "value": "https://one.example"})
 

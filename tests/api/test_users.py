@@ -117,6 +117,20 @@ def test_the_table_of_levels_holds(admin: Caller, root: Caller, user: Caller) ->
     assert root.put("user/", {"id": user.user.pk, "role": 100})["success"]
 
 
+def test_the_last_root_stays_root(root: Caller) -> None:
+    assert root.put("user/", {"id": root.user.pk, "role": 1})["message"] == "无法降级超级管理员用户"
+    assert root.put("user/", {"id": root.user.pk, "status": 2})["message"] == "无法禁用超级管理员用户"
+    caller("rose", Role.ROOT)
+    assert root.put("user/", {"id": root.user.pk, "role": 1})["success"]
+
+
+def test_a_name_from_before_todays_rules_does_not_stop_an_edit(admin: Caller, user: Caller) -> None:
+    User.objects.filter(pk=user.user.pk).update(username="c\u0430rol ", username_key="c\u0430rol")
+    record = admin.get(f"user/{user.user.pk}")["data"]
+
+    assert admin.put("user/", {**record, "group": "vip"})["success"]
+
+
 MANAGE = [
     ("adam", "carol", "enable", "", (1, 1)),
     ("adam", "carol", "disable", "", (1, 2)),
