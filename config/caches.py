@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import redis
 
 
-class ConnectionFactory(BaseFactory):  # type: ignore[type-arg]
+class ConnectionFactory(BaseFactory):
     def connect(self, url: str) -> redis.Redis:
-        client: redis.Redis = settings.REDIS.client()
-        return client
+        assert settings.REDIS is not None  # else this is not the cache
+        return settings.REDIS.client()
 
     def disconnect(self, connection: Any) -> None:
         """The client is shared by the process and stays open."""

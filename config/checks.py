@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+
+TAG = "config"
 
 
 def register_all() -> None:
-    register(slave_shares_a_database)
-    register(redis_variables_belong_together)
-    register(frontend_is_for_slaves)
-    register(initial_values_fit)
-    register(timeouts_fit)
+    register(slave_shares_a_database, TAG)
+    register(redis_variables_belong_together, TAG)
+    register(frontend_is_for_slaves, TAG)
+    register(initial_values_fit, TAG)
+    register(timeouts_fit, TAG)
 
 
 def _on_files() -> bool:
@@ -36,7 +39,7 @@ def slave_shares_a_database(**kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "NODE_TYPE is slave, but SESSION_SECRET is not set.",
-                hint="Set it to the master's secret (its file is one-api.secret); else nothing stored can be decrypted.",
+                hint="Set it to the master's secret (its one-api.secret); else nothing stored can be decrypted.",
                 id="config.E002",
             )
         )
@@ -46,14 +49,14 @@ def slave_shares_a_database(**kwargs: Any) -> list[CheckMessage]:
 def redis_variables_belong_together(**kwargs: Any) -> list[CheckMessage]:
     if settings.REDIS is None and (settings.REDIS_MASTER_NAME or settings.REDIS_PASSWORD):
         return [
-            Warning(
+            Caution(
                 "REDIS_MASTER_NAME or REDIS_PASSWORD is set, but REDIS_CONN_STRING is not: Redis is not used.",
                 id="config.W003",
             )
         ]
     if settings.REDIS is not None and settings.REDIS_PASSWORD and not settings.REDIS_MASTER_NAME:
         return [
-            Warning(
+            Caution(
                 "REDIS_PASSWORD is for sentinels only and has no effect here.",
                 hint="Write the password into REDIS_CONN_STRING: redis://:password@host:6379.",
                 id="config.W004",
@@ -64,7 +67,7 @@ def redis_variables_belong_together(**kwargs: Any) -> list[CheckMessage]:
 
 def frontend_is_for_slaves(**kwargs: Any) -> list[CheckMessage]:
     if settings.FRONTEND_BASE_URL and settings.IS_MASTER:
-        return [Warning("FRONTEND_BASE_URL has an effect on slaves only; this is a master.", id="config.W005")]
+        return [Caution("FRONTEND_BASE_URL has an effect on slaves only; this is a master.", id="config.W005")]
     return []
 
 
@@ -84,8 +87,8 @@ def timeouts_fit(**kwargs: Any) -> list[CheckMessage]:
     total = settings.RELAY_TIMEOUT
     if total and total < settings.RELAY_CONNECT_TIMEOUT:
         return [
-            Warning(
-                f"RELAY_TIMEOUT ({total} s) is shorter than RELAY_CONNECT_TIMEOUT ({settings.RELAY_CONNECT_TIMEOUT} s).",
+            Caution(
+                f"RELAY_TIMEOUT ({total} s) ends a call before RELAY_CONNECT_TIMEOUT does.",
                 id="config.W008",
             )
         ]

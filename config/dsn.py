@@ -27,20 +27,76 @@ CONNECT_TIMEOUT = 10  # seconds
 
 # Connection parameters of libpq that mean the same here (PostgreSQL documentation, 34.1.2).
 LIBPQ = frozenset(
-    "sslmode sslrootcert sslcert sslkey sslpassword sslcrl sslcrldir sslsni sslnegotiation ssl_min_protocol_version "
-    "ssl_max_protocol_version channel_binding connect_timeout application_name fallback_application_name options "
-    "keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout target_session_attrs "
-    "load_balance_hosts gssencmode hostaddr passfile service require_auth client_encoding".split()
+    [
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "sslpassword",
+        "sslcrl",
+        "sslcrldir",
+        "sslsni",
+        "sslnegotiation",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "channel_binding",
+        "connect_timeout",
+        "application_name",
+        "fallback_application_name",
+        "options",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+        "target_session_attrs",
+        "load_balance_hosts",
+        "gssencmode",
+        "hostaddr",
+        "passfile",
+        "service",
+        "require_auth",
+        "client_encoding",
+    ]
 )
 # Parameters of the drivers these addresses were written for which have no meaning, or no other value, here.
 IGNORED_POSTGRES = frozenset(
-    "TimeZone timezone default_query_exec_mode statement_cache_capacity description_cache_capacity pool_max_conns "
-    "pool_min_conns pool_max_conn_lifetime pool_max_conn_idle_time pool_health_check_period prefer_simple_protocol".split()
+    [
+        "TimeZone",
+        "timezone",
+        "default_query_exec_mode",
+        "statement_cache_capacity",
+        "description_cache_capacity",
+        "pool_max_conns",
+        "pool_min_conns",
+        "pool_max_conn_lifetime",
+        "pool_max_conn_idle_time",
+        "pool_health_check_period",
+        "prefer_simple_protocol",
+    ]
 )
 IGNORED_MYSQL = frozenset(
-    "charset collation parseTime loc multiStatements interpolateParams allowNativePasswords checkConnLiveness "
-    "maxAllowedPacket rejectReadOnly clientFoundRows columnsWithAlias allowOldPasswords allowCleartextPasswords "
-    "allowFallbackToPlaintext allowAllFiles autocommit serverPubKey connectionAttributes".split()
+    [
+        "charset",
+        "collation",
+        "parseTime",
+        "loc",
+        "multiStatements",
+        "interpolateParams",
+        "allowNativePasswords",
+        "checkConnLiveness",
+        "maxAllowedPacket",
+        "rejectReadOnly",
+        "clientFoundRows",
+        "columnsWithAlias",
+        "allowOldPasswords",
+        "allowCleartextPasswords",
+        "allowFallbackToPlaintext",
+        "allowAllFiles",
+        "autocommit",
+        "serverPubKey",
+        "connectionAttributes",
+    ]
 )
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -125,7 +181,7 @@ def _postgres(rest: str, pool: Pool) -> dict[str, Any]:
             raise BadDsn(f"unknown parameter {key!r} for PostgreSQL")
     if not name:
         raise BadDsn("the address names no database (…@host:5432/database)")
-    entry = {
+    entry: dict[str, Any] = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,
         "USER": user,
@@ -161,14 +217,16 @@ def _mysql_url(rest: str) -> dict[str, Any]:
 
 
 def _go_mysql(dsn: str) -> dict[str, Any]:
-    """`[user[:password]@][protocol[(address)]]/database[?parameters]`; the last `/` and the last `@` before it count."""
+    """`[user[:password]@][protocol[(address)]]/database[?parameters]`; the last `/` and the last `@` before it rule."""
     before, slash, after = dsn.rpartition("/")
     if "?" in before and "(" not in before[before.rfind("?") :]:
         # The last slash was inside the parameters (loc=Asia/Shanghai): look for it before them.
         question = before.rfind("/") if "/" in before else before.find("?")
         before, slash, after = dsn[:question], "/", dsn[question + 1 :]
     if not slash:
-        raise BadDsn("it is neither a URL (postgres://, mysql://, sqlite:///) nor user:password@tcp(host:3306)/database")
+        raise BadDsn(
+            "it is neither a URL (postgres://, mysql://, sqlite:///) nor user:password@tcp(host:3306)/database"
+        )
     credentials, at, place = before.rpartition("@")
     user, _, password = credentials.partition(":")
     found = re.fullmatch(r"([a-z]*)(?:\((.*)\))?", place)
@@ -177,7 +235,7 @@ def _go_mysql(dsn: str) -> dict[str, Any]:
     name, _, query = after.partition("?")
     protocol, address = found[1] or "tcp", found[2] or ""
     if protocol == "unix":
-        host, port = address or "/tmp/mysql.sock", ""
+        host, port = address, ""
         if not host.startswith("/"):
             raise BadDsn("unix(…) must hold the absolute path of a socket")
     elif protocol in ("tcp", "tcp6"):
@@ -187,15 +245,13 @@ def _go_mysql(dsn: str) -> dict[str, Any]:
     return _mysql(user=user, password=password, host=host, port=port, name=unquote(name), parameters=_parameters(query))
 
 
-def _mysql(
-    *, user: str, password: str, host: str, port: str, name: str, parameters: dict[str, str]
-) -> dict[str, Any]:
+def _mysql(*, user: str, password: str, host: str, port: str, name: str, parameters: dict[str, str]) -> dict[str, Any]:
     if not name:
         raise BadDsn("the address names no database (…/database)")
     options: dict[str, Any] = {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
-        "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE",
+        "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
         "connect_timeout": CONNECT_TIMEOUT,
     }
     tls = "false"

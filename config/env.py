@@ -23,7 +23,9 @@ TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
 SHOWN = 60  # characters of a refused value that its message repeats
 
-NAMES: dict[str, str] = {}  # every variable that was asked for, and its example; what the documentation is checked against
+NAMES: dict[
+    str, str
+] = {}  # every variable that was asked for, and its example; what the documentation is checked against
 SECRETS: set[str] = set()  # those among them that have a `_FILE` form
 
 

@@ -121,7 +121,7 @@ def configure(settings: dict[str, Any]) -> None:
 
 
 def prepare_folder(folder: str) -> None:
-    """Make the folder of the log files where it is missing, closed to strangers. Raises OSError where it cannot be used."""
+    """Make the folder of the log files where it is missing, closed to strangers. Raises OSError where that fails."""
     path = Path(folder)
     path.mkdir(mode=0o750, parents=True, exist_ok=True)
     with (path / ".writable").open("w"):

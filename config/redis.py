@@ -1,8 +1,8 @@
 """REDIS_CONN_STRING as a value that hands out clients: one server, a set watched by sentinels, or a cluster.
 
-    redis://user:pw@host:6379/0   rediss://…             one server (rediss: TLS)
-    host:26379,host:26379  with REDIS_MASTER_NAME        sentinels; REDIS_PASSWORD is the servers' password
-    redis://h1:6379,redis://h2:6379                      a cluster; also redis+cluster://h1:6379,h2:6379
+redis://user:pw@host:6379/0   rediss://…             one server (rediss: TLS)
+host:26379,host:26379  with REDIS_MASTER_NAME        sentinels; REDIS_PASSWORD is the servers' password
+redis://h1:6379,redis://h2:6379                      a cluster; also redis+cluster://h1:6379,h2:6379
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ class Redis:
             found: redis.asyncio.Redis = watch.master_for(self.master, password=self.password or None, **TIMEOUTS)
             return found
         if self.cluster:
-            node = urlsplit(self.urls[0])
             others = [aio.cluster.ClusterNode(*_node(url)) for url in self.urls]
-            clustered: Any = aio.RedisCluster(startup_nodes=others, **_cluster_arguments(node.geturl()))
+            clustered: Any = aio.RedisCluster(startup_nodes=others, **_cluster_arguments(self.urls[0]))
             return clustered  # type: ignore[no-any-return]
         return aio.Redis.from_url(self.urls[0], **TIMEOUTS)
 
@@ -124,5 +123,5 @@ def _cluster_arguments(url: str) -> dict[str, Any]:
     import redis.connection
 
     parsed: dict[str, Any] = redis.connection.parse_url(url)
-    taken = {name: parsed[name] for name in ("username", "password") if name in parsed}
+    taken: dict[str, Any] = {name: parsed[name] for name in ("username", "password") if name in parsed}
     return {**taken, "ssl": url.startswith("rediss://"), **TIMEOUTS}

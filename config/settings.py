@@ -1,7 +1,7 @@
-"""Settings of all environments. What differs between them is a variable, read here once and described in docs/configuration.md.
+"""Settings of all environments. What differs between them is a variable, read here once.
 
-Every variable keeps its name. DEBUG is the exception: Django's own debug mode shows secrets to strangers and is
-never on; the variable only makes the log talkative (DEBUG_LOG).
+docs/configuration.md describes them. Every variable keeps its name. DEBUG is the exception: Django's own debug mode
+shows secrets to strangers and is never on; the variable only makes the log talkative (DEBUG_LOG).
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from zoneinfo import available_timezones
 from config import client_ip, dsn, env, redis
 from config.logging import configuration
 from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
-from config.version import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env.load_file()
 
-# --- process ---------------------------------------------------------------------------------------------------------
+# --- process ----------------------------------------------------------------------------------------------------------
 
 PORT = env.optional_integer("PORT", low=1, high=65535, example="3000")
 WORKERS = env.optional_integer("WORKERS", low=1, high=256, example="4")
@@ -31,12 +30,14 @@ NODE_TYPE = env.text("NODE_TYPE", "master", example="slave").lower()
 if NODE_TYPE not in ("master", "slave"):
     raise env.BadVariable("NODE_TYPE", f"{NODE_TYPE!r} is neither master nor slave", "slave")
 IS_MASTER = NODE_TYPE == "master"
-FRONTEND_BASE_URL = env.address("FRONTEND_BASE_URL", schemes=("http", "https"), example="https://one.example").rstrip("/")
+FRONTEND_BASE_URL = env.address("FRONTEND_BASE_URL", schemes=("http", "https"), example="https://one.example").rstrip(
+    "/"
+)
 TRUSTED_PROXIES = env.parsed("TRUSTED_PROXIES", client_ip.networks, example="127.0.0.1,10.0.0.0/8") or ()
 THEME = env.text("THEME", "default", example="berry")
 START_TIME = int(env.handed_on("ONE_API_STARTED") or time.time())  # the same in all workers of one start
 
-# --- log ---------------------------------------------------------------------------------------------------------------
+# --- log --------------------------------------------------------------------------------------------------------------
 
 DEBUG = False
 DEBUG_LOG = env.flag("DEBUG")
@@ -52,7 +53,7 @@ TIME_ZONE = TZ or "UTC"
 LOGGING_CONFIG = "config.logging.configure"
 LOGGING = configuration(folder=LOG_DIR, one_file=ONLY_ONE_LOG_FILE, debug=DEBUG_LOG, sql=DEBUG_SQL)
 
-# --- databases ---------------------------------------------------------------------------------------------------------
+# --- databases --------------------------------------------------------------------------------------------------------
 
 SQLITE_PATH = env.text("SQLITE_PATH", "one-api.db", example="/data/one-api.db")
 SQLITE_BUSY_TIMEOUT = env.integer("SQLITE_BUSY_TIMEOUT", 3000, high=600_000, example="3000")  # milliseconds
@@ -89,7 +90,7 @@ _IS_FILE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATA_DIR = Path(DATABASES["default"]["NAME"]).parent if _IS_FILE else _SQLITE_FILE.parent
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- the secret --------------------------------------------------------------------------------------------------------
+# --- the secret -------------------------------------------------------------------------------------------------------
 
 SESSION_SECRET = env.secret("SESSION_SECRET", example="a-long-random-text-equal-on-all-nodes")
 if SESSION_SECRET == PLACEHOLDER:
@@ -102,13 +103,13 @@ except CannotKeepSecret as _error:
 SESSION_SECRET_FALLBACKS = env.secret("SESSION_SECRET_FALLBACKS", example="the-secret-before,the-one-before-that")
 SECRET_KEY_FALLBACKS = [part.strip() for part in SESSION_SECRET_FALLBACKS.split(",") if part.strip()]
 
-# --- first start -------------------------------------------------------------------------------------------------------
+# --- first start ------------------------------------------------------------------------------------------------------
 
 INITIAL_ROOT_PASSWORD = env.secret("INITIAL_ROOT_PASSWORD", example="a-password-of-8-to-20-characters")
 INITIAL_ROOT_TOKEN = env.secret("INITIAL_ROOT_TOKEN", example="a48characterkeywithoutskanddashes")
 INITIAL_ROOT_ACCESS_TOKEN = env.secret("INITIAL_ROOT_ACCESS_TOKEN", example="atmost32characters")
 
-# --- Redis, caches, background work ------------------------------------------------------------------------------------
+# --- Redis, caches, background work -----------------------------------------------------------------------------------
 
 SYNC_FREQUENCY = env.integer("SYNC_FREQUENCY", 600, low=1, example="600")  # seconds
 MEMORY_CACHE_ENABLED = env.flag("MEMORY_CACHE_ENABLED")
@@ -138,12 +139,12 @@ else:
         }
     }
 
-# --- limits ------------------------------------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------------------------------
 
 GLOBAL_API_RATE_LIMIT = env.integer("GLOBAL_API_RATE_LIMIT", 480, example="480")  # per 180 s and address; 0 is none
 GLOBAL_WEB_RATE_LIMIT = env.integer("GLOBAL_WEB_RATE_LIMIT", 240, example="240")
 
-# --- channels ----------------------------------------------------------------------------------------------------------
+# --- channels ---------------------------------------------------------------------------------------------------------
 
 CHANNEL_TEST_FREQUENCY = env.optional_integer("CHANNEL_TEST_FREQUENCY", example="60") or None  # minutes
 CHANNEL_UPDATE_FREQUENCY = env.optional_integer("CHANNEL_UPDATE_FREQUENCY", example="60") or None  # minutes
@@ -157,7 +158,7 @@ TEST_PROMPT = env.text(
     "TEST_PROMPT", "Output only your specific model name with no additional text.", example="Say hello."
 )
 
-# --- relay -------------------------------------------------------------------------------------------------------------
+# --- relay ------------------------------------------------------------------------------------------------------------
 
 PROXIES = ("http", "https", "socks5", "socks5h")
 RELAY_TIMEOUT = env.integer("RELAY_TIMEOUT", 0, example="600")  # seconds, all of one upstream call; 0 is none
@@ -180,12 +181,12 @@ ENFORCE_INCLUDE_USAGE = env.flag("ENFORCE_INCLUDE_USAGE")
 TIKTOKEN_CACHE_DIR = env.text("TIKTOKEN_CACHE_DIR", example="/data/tokenizers")
 DATA_GYM_CACHE_DIR = env.text("DATA_GYM_CACHE_DIR", example="/data/tokenizers")
 
-# --- books -------------------------------------------------------------------------------------------------------------
+# --- books ------------------------------------------------------------------------------------------------------------
 
 HOLD_TTL = env.integer("HOLD_TTL", 60, low=5, high=86400, example="60")  # seconds a dead worker's hold stands
 HOLD_WAIT = env.integer("HOLD_WAIT", 5, low=1, high=600, example="5")  # seconds a call waits for its hold
 
-# --- Django ------------------------------------------------------------------------------------------------------------
+# --- Django -----------------------------------------------------------------------------------------------------------
 
 ALLOWED_HOSTS = ["*"]  # links are built from option ServerAddress, never from the Host header
 INSTALLED_APPS = [

@@ -12,8 +12,9 @@ from django.db.backends.signals import connection_created
 
 class WithoutParameters(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if hasattr(record, "sql"):
-            record.msg, record.args = "%.1f ms %s: %s", (record.duration * 1000, record.alias, record.sql)
+        told = vars(record)
+        if "sql" in told:
+            record.msg, record.args = "%.1f ms %s: %s", (told["duration"] * 1000, told["alias"], told["sql"])
         return True
 
 

@@ -13,6 +13,7 @@ from django.db import DatabaseError, OperationalError, connections
 
 from accounts import services as accounts
 from accounts.refusals import BadPassword, BadRootToken
+from config.checks import TAG
 from config.logging import mask
 from config.migrating import StillMigrating, locked, migrate, pending
 from options.models import Option
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 DATABASE_WAIT = 30  # seconds; in a composition of containers the database may start after us
 MASTER_WAIT = 60  # seconds a slave waits for the master to migrate
-SECRET_CHECK = "_secret_check"  # the row in the option table; the registry of options does not know it
+REFUSALS = ("authentication failed", "Access denied", "does not exist", "Unknown database")
+SECRET_CHECK = "_secret_check"  # noqa: S105  the row in the option table; the registry of options does not know it
 BUSY = "Another process has been preparing the database for ten minutes; look at that one first."
 VARIABLES = {"default": "SQL_DSN", "logs": "LOG_SQL_DSN"}
 
@@ -47,7 +49,7 @@ def prepare() -> None:
 
 
 def _run_checks() -> None:
-    found = checks.run_checks(app_configs=None, databases=[])
+    found = checks.run_checks(tags=[TAG])  # the other checks are about code, and import every view
     for message in found:
         if not message.is_serious():
             log.warning("%s %s", message.msg, message.hint or "")
@@ -79,7 +81,9 @@ def _reach(alias: str) -> None:
 
 def _is_refusal(reason: str) -> bool:
     """The server is there and says no: waiting will not help."""
-    return any(word in reason for word in ("authentication failed", "Access denied", "does not exist", "Unknown database"))
+    return any(
+        word in reason for word in ("authentication failed", "Access denied", "does not exist", "Unknown database")
+    )
 
 
 def _migrate(alias: str) -> None:
@@ -142,7 +146,6 @@ def _greet_redis() -> None:
         settings.REDIS.client().ping()
     except (RedisError, OSError) as error:
         log.warning("Redis does not answer; going on without it until it does: %s", mask(str(error)))
-
 
 
 def seed_root() -> str:

@@ -16,8 +16,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 
-class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
-    """WhiteNoise over the finders, found once at start; asynchronous where the server is, so that it costs no thread."""
+class StaticFiles(WhiteNoiseMiddleware):
+    """WhiteNoise over the finders, found once at start; asynchronous where the server is, so it costs no thread."""
 
     sync_capable = True
     async_capable = True
@@ -35,9 +35,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         found = self.files.get(request.path_info)
-        answer: HttpResponseBase = (
-            self.serve(found, request) if found is not None else await self.get_response(request)
-        )
+        answer: HttpResponseBase = self.serve(found, request) if found is not None else await self.get_response(request)
         return answer
 
     @staticmethod

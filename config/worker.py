@@ -35,7 +35,7 @@ class Logger(GunicornLogger):
 
 
 class Worker(UvicornWorker):
-    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012  as the parent has it
+    CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
         "http": "httptools",
         "lifespan": "on",
@@ -50,7 +50,9 @@ class Worker(UvicornWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        logging.getLogger("uvicorn.error").propagate = True  # its handlers are the supervisor's, of which there are none
+        logging.getLogger(
+            "uvicorn.error"
+        ).propagate = True  # its handlers are the supervisor's, of which there are none
 
     def init_signals(self) -> None:
         """As the parent, but SIGTERM and SIGINT end in exit code 0: uvicorn repeats the signal when it has stopped."""

@@ -27,7 +27,7 @@ def test_several_addresses_are_a_cluster(value):
     found = parse(value, "", "")
 
     assert found.cluster
-    assert [url.rpartition("@")[2] for url in found.urls] in (["a:1", "b:2"],)
+    assert [url.rpartition("@")[2] for url in found.urls] == ["a:1", "b:2"]
 
 
 def test_one_node_is_enough_to_name_a_cluster():

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STREAM = '''
+STREAM = """
 import asyncio
 
 async def application(scope, receive, send):
@@ -27,7 +27,7 @@ async def application(scope, receive, send):
         await send({"type": "http.response.body", "body": b"%d\\n" % number, "more_body": True})
         await asyncio.sleep(0.1)
     await send({"type": "http.response.body", "body": b"end\\n"})
-'''
+"""
 
 
 def free_port() -> int:

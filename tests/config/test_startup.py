@@ -20,7 +20,7 @@ def test_the_secret_the_database_was_written_under_is_accepted(prepared):
 def test_another_secret_is_refused_in_one_line(prepared, settings):
     settings.SECRET_KEY = "another secret"
 
-    with pytest.raises(startup.CannotStart, match="^SESSION_SECRET: the database was written under another secret"):
+    with pytest.raises(startup.CannotStart, match=r"^SESSION_SECRET: the database was written under another secret"):
         startup._check_secret()
 
 
