@@ -98,7 +98,7 @@ class Account:
             raise BooksAway("the gateway cannot write its books at the moment") from error
 
     async def progress(self, attempt: Attempt, usage: Usage, amount: int) -> bool:
-        """Record what a stream has generated and raise the hold to `amount`; False when the balance has run out."""
+        """Record what a stream has generated and raise the hold to `amount`; False when more is spent than held."""
         charge = charging.charge(self._call, attempt, usage)
         caller = self._caller
         entry = Progress(
@@ -119,7 +119,7 @@ class Account:
         except BooksClosed as error:
             raise BooksAway("the gateway cannot write its books at the moment") from error
         self.held = outcome.amount
-        return outcome.verdict is Verdict.GRANTED or charge < self.held
+        return charge <= self.held
 
     async def settle(self, attempt: Attempt, usage: Usage) -> None:
         """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then."""

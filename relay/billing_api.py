@@ -20,10 +20,7 @@ UNLIMITED = 100_000_000  # what an unlimited token shows, in whatever unit
 async def subscription(worker: Worker, head: Head, reply: Reply) -> None:
     options, caller = await _look(worker, head)
     by_token = options["DisplayTokenStatEnabled"]
-    if by_token:
-        total = caller.remain_quota + caller.token_used_quota
-    else:
-        total = caller.user_quota + caller.user_used_quota
+    total = caller.remain_quota + caller.token_used_quota if by_token else caller.user_quota + caller.user_used_quota
     amount = UNLIMITED if by_token and caller.unlimited else _shown(options, total)
     await reply.whole(
         200,

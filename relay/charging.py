@@ -45,10 +45,7 @@ def need(call: Call, attempt: Attempt, options: Options) -> Need:
     if call.mode in (Mode.EMBEDDINGS, Mode.MODERATIONS):
         return Need(pricing.text_cost(price, generous(prompt), 0), pricing.text_cost(price, prompt, 0))
     maximum = call.max_tokens
-    if call.stream:
-        likely = min(maximum or TRANCHE, TRANCHE)
-    else:
-        likely = maximum or max(ASSUMED, assumed)
+    likely = min(maximum or TRANCHE, TRANCHE) if call.stream else maximum or max(ASSUMED, assumed)
     at_least = assumed if maximum is None else min(maximum, assumed)
     return Need(pricing.text_cost(price, generous(prompt), likely), pricing.text_cost(price, prompt, at_least))
 

@@ -148,18 +148,22 @@ class Dialer:
                 await _socks5(reader, transport, destination, user, password)
             elif destination.tls:
                 await _connect(reader, transport, destination, user, password)
-            made = protocol()
-            if destination.tls:
-                upgraded = await loop.start_tls(transport, made, self._context(), server_hostname=destination.host)
-                if upgraded is None:
-                    raise CannotDial("no TLS through the proxy")
-                transport = upgraded
-            transport.set_protocol(made)
-            made.connection_made(transport)
-            return made
+            return await self._hand_over(destination, transport, protocol())
         except BaseException:
             transport.abort()
             raise
+
+    async def _hand_over(self, destination: Destination, transport: asyncio.Transport, made: P) -> P:
+        """Give the connected transport to its protocol, with TLS to the destination inside the tunnel."""
+        inner: asyncio.Transport | None = transport
+        if destination.tls:
+            loop = asyncio.get_running_loop()
+            inner = await loop.start_tls(transport, made, self._context(), server_hostname=destination.host)
+        if inner is None:
+            raise CannotDial("no TLS through the proxy")
+        inner.set_protocol(made)
+        made.connection_made(inner)
+        return made
 
 
 def proxy_authorization(proxy: str) -> str | None:

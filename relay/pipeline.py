@@ -19,20 +19,20 @@ from django.db import connections
 
 from accounts.callers import Caller
 from billing.batch import Outcome
-from billing.pricing import text_cost
 from channels_app import services as channels
 from channels_app.snapshot import Route, Snapshot
-from relay import reading, sse
+from relay import reading
 from relay.account import Account, refusal
 from relay.adapters import openai_body
 from relay.adapters.openai import adapter_for
 from relay.asgi import Receive, Reply, read_body
 from relay.authenticate import check_model
-from relay.charging import TRANCHE, TRANSCRIPTS, affordable, generous, need
+from relay.charging import TRANSCRIPTS, affordable, need
 from relay.dialects import openai
 from relay.errors import CallerLeft, GatewayError, NoChannel, RelayError, UpstreamError
 from relay.lifeline import Lifeline
 from relay.route import Plan
+from relay.streaming import Stream, error_event
 from relay.types import Attempt, Call, Generated, Head, Mode
 from relay.upstream import Answer
 from relay.upstream_errors import normalise
@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
 ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
-PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
 PASSED_ON = ("content-type", "openai-processing-ms", "openai-version", "content-disposition")
 
 
@@ -264,6 +263,29 @@ class Relay:
         headers = [(name.encode(), value.encode("latin-1")) for name in PASSED_ON if (value := answer.header(name))]
         await self._reply.whole(answer.status, body, headers)
 
+    async def _stream(self, attempt: Attempt, answer: Answer) -> None:
+        """Whatever ends the stream, what was generated is settled before its last byte."""
+        options = self._snapshot.options
+        stream = Stream(self._call, attempt, self._account, self._reply, options["ApproximateTokenEnabled"])
+        ending = b""
+        try:
+            async with self._lifeline.interruptible():
+                ending = await stream.forward(answer, self._secured)
+        except CallerLeft:
+            if not self._reply.started:
+                raise
+        except RelayError as error:
+            if not self._reply.started:
+                raise
+            ending = error_event(error, self._reply.request_id)
+        finally:
+            # The upstream first: the caller has left, the balance is gone, or all has been said.
+            answer.close()
+            if self._reply.started:
+                await self._settle(attempt, stream.generated)
+        if self._lifeline.reason is None:
+            await self._reply.body(ending, more=False)
+
     async def _settle(self, attempt: Attempt, generated: Generated) -> None:
         usage = generated.usage
         if usage is None or self._call.mode in TRANSCRIPTS:
@@ -281,122 +303,9 @@ class Relay:
             await self._secured()
             await self._settle(attempt, Generated())
 
-    async def _stream(self, attempt: Attempt, answer: Answer) -> None:
-        """Events as they come. Whatever ends the stream, what was generated is settled before its last byte."""
-        shows_usage = self._call.shows_usage or settings.ENFORCE_INCLUDE_USAGE
-        reader = reading.StreamReader(hides_usage=not shows_usage)
-        ending = b""
-        try:
-            ending = await self._forward(attempt, answer, reader)
-        except CallerLeft:
-            if not self._reply.started:
-                raise
-            ending = b""
-        except RelayError as error:
-            if not self._reply.started:
-                raise
-            ending = _error_event(error, self._reply.request_id)
-        finally:
-            # Cancel the upstream first: the caller has left, the balance is gone, or it has said all it had to say.
-            answer.close()
-            if self._reply.started:
-                await self._settle(attempt, reader.generated)
-        if self._lifeline.reason is None:
-            await self._reply.body(ending, more=False)
-
-    async def _forward(self, attempt: Attempt, answer: Answer, reader: reading.StreamReader) -> bytes:
-        """Pass on all but the end; returns the end. Raises UpstreamError, InsufficientQuota, CallerLeft."""
-        parser = sse.Parser()
-        generated = reader.generated
-        meter = Meter(self._call, self._account, attempt, self._snapshot.options["ApproximateTokenEnabled"])
-        secured = False
-        try:
-            async with self._lifeline.interruptible():
-                async for chunk in answer.chunks():
-                    shown = [e.raw for e in parser.feed(chunk) if e.data is None or reader.feed(e.data)]
-                    if not secured and (shown or generated.finished):
-                        await self._secured()
-                        secured = True
-                        if generated.failed and generated.size == 0 and generated.usage is None:
-                            raise _first_event_error(shown)
-                        await self._reply.start(200, STREAM_HEADERS)
-                    if shown:
-                        await self._reply.body(b"".join(shown), more=True)
-                    await meter.tick(generated)
-        except sse.EventTooLong:
-            raise UpstreamError("an event of the upstream's stream is too long", code="event_too_long") from None
-        last = parser.close()
-        if last is not None and last.data is not None and reader.feed(last.data) and not generated.failed:
-            await self._reply.body(last.raw.rstrip(b"\r\n") + b"\n\n", more=True)
-        if not self._reply.started:
-            raise UpstreamError("the upstream ended its stream before it began", code="empty_stream")
-        if generated.failed:
-            return b""  # its error event has been passed on; a [DONE] would call the answer whole
-        if not generated.finished:
-            raise UpstreamError("the upstream broke off its stream", code="stream_broken")
-        # A chat ends with [DONE] even where its provider leaves it out; other streams end as their upstream did.
-        return b"data: [DONE]\n\n" if generated.done or self._call.mode in openai_body.STREAMS_WITH_USAGE else b""
-
-
-STREAM_HEADERS = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
-
-
-class Meter:
-    """Keeps a stream's hold ahead of what it generates, and its progress on record."""
-
-    def __init__(self, call: Call, account: Account, attempt: Attempt, rough: bool) -> None:
-        self._call = call
-        self._account = account
-        self._attempt = attempt
-        self._rough = rough
-        self._next = time.monotonic() + PROGRESS_EVERY
-        self._covered = min(call.max_tokens or TRANCHE, TRANCHE)  # completion tokens the hold is meant to bear
-
-    async def tick(self, generated: Generated) -> None:
-        """Call after each chunk. Raises InsufficientQuota when the balance bears no more."""
-        if time.monotonic() < self._next and generated.size < self._covered:
-            return  # a token has at least one byte, so so many bytes cannot be more tokens than are covered
-        usage = reading.so_far(self._call, generated)
-        behind = usage.completion_tokens * 2 > self._covered and self._covered != self._call.max_tokens
-        if time.monotonic() < self._next and not behind:
-            return
-        self._next = time.monotonic() + PROGRESS_EVERY
-        if generated.size > reading.COMPACT_AT:
-            await asyncio.to_thread(reading.compact, self._attempt.model, generated, self._rough)
-            usage = reading.so_far(self._call, generated)
-        wanted = self._account.held
-        if behind:
-            self._covered = usage.completion_tokens + TRANCHE
-            if self._call.max_tokens:
-                self._covered = min(self._covered, self._call.max_tokens)
-            wanted = self._cost(self._covered)
-        if not await self._account.progress(self._attempt, usage, wanted):
-            raise _BalanceGone("user quota is not enough", code="insufficient_user_quota", status=403)
-
-    def _cost(self, completion_tokens: int) -> int:
-        return text_cost(self._attempt.price, generous(self._call.prompt_estimate), completion_tokens)
-
-
-class _BalanceGone(RelayError):
-    """A running stream has used up the balance."""
-
 
 class _HoldRefused(Exception):
     """The hold was refused while the upstream was already being called; the refusal itself is in the account."""
-
-
-def _first_event_error(shown: list[bytes]) -> UpstreamError:
-    """The upstream's first event is an error: nothing was sent, so another channel may answer."""
-    payload = sse.payload(shown[-1]) if shown else None
-    return normalise(502, payload or b"", None)
-
-
-def _error_event(error: RelayError, request_id: str) -> bytes:
-    return b"data: " + error.encode(request_id) + b"\n\n"
 
 
 def _remember_refusal(channel_id: int) -> None:

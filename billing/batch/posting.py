@@ -1,0 +1,46 @@
+"""The transaction itself: its parts in the order in which they lock rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from billing.batch import holds as holding
+from billing.batch import progress as streaming
+from billing.batch import settlements as settling
+from billing.batch.entries import Entry, Hold, Outcome, Progress, Settlement
+from billing.batch.sql import select_in
+
+
+def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
+    """Write all entries durably in one transaction; one outcome for each, in order.
+
+    `again`: an earlier attempt ended with an error, perhaps after its commit; what is found already written is
+    not written twice. Raises django.db.DatabaseError, and then nothing has changed or, after a connection lost
+    during commit, everything: call again with `again=True`.
+    """
+    outcomes: dict[int, Outcome] = {}
+    now = int(time.time())
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        _lock_users(cursor, {entry.user_id for entry in entries})
+        settlements = [(i, e) for i, e in enumerate(entries) if isinstance(e, Settlement)]
+        progresses = [(i, e) for i, e in enumerate(entries) if isinstance(e, Progress)]
+        holds = [(i, e) for i, e in enumerate(entries) if isinstance(e, Hold)]
+        if again and holds:
+            holds = holding.not_yet_held(cursor, holds, outcomes)
+        if settlements:
+            settling.settle(cursor, settlements, outcomes, now)
+        if progresses:
+            streaming.record(cursor, progresses, outcomes, now)
+        if holds:
+            holding.hold(cursor, holds, outcomes, now)
+    return [outcomes[i] for i in range(len(entries))]
+
+
+def _lock_users(cursor: CursorWrapper, user_ids: set[int]) -> None:
+    """Take the row locks of several users in order of id; a single one is locked by its own first update."""
+    if len(user_ids) > 1 and connection.features.has_select_for_update:
+        select_in(cursor, "SELECT id FROM users WHERE id IN", sorted(user_ids), lock=True)

@@ -1,0 +1,205 @@
+"""Ending calls: the charge, the counters, the ledger and the log; or a release that leaves no trace."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.utils import CursorWrapper
+
+from billing.batch.entries import Outcome, Settlement, Verdict
+from billing.batch.sql import delete_holds, insert, lock_purses, select_in
+
+CONSUME = 2  # LogType.CONSUME, a plain number on the hot path
+CHARGE = "charge"  # EntryKind.CHARGE
+
+LEDGER_COLUMNS = (
+    "user_id", "kind", "amount", "created_at", "reference", "token_id", "channel_id", "actor_id", "note",
+)  # fmt: skip
+LOG_COLUMNS = (
+    "user_id", "created_at", "type", "content", "username", "token_name", "token_id", "model_name", "quota",
+    "prompt_tokens", "completion_tokens", "channel_id", "request_id", "elapsed_time", "is_stream",
+    "system_prompt_reset", "estimated", "uncollected",
+)  # fmt: skip
+LOG_DEFAULTS: dict[str, Any] = {
+    "type": CONSUME, "content": "", "username": "", "token_name": "", "model_name": "", "prompt_tokens": 0,
+    "completion_tokens": 0, "elapsed_time": 0, "is_stream": False, "system_prompt_reset": False, "estimated": False,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Due:
+    """A settlement with the hold that was really open for it (0 when a sweeper was faster)."""
+
+    index: int
+    entry: Settlement
+    held: int
+    token_held: int
+    charge: int
+
+
+def settle(
+    cursor: CursorWrapper, settlements: list[tuple[int, Settlement]], outcomes: dict[int, Outcome], now: int
+) -> None:
+    """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead."""
+    ids = sorted(entry.request_id for _, entry in settlements)
+    found = select_in(cursor, "SELECT request_id, amount, token_amount FROM holds WHERE request_id IN", ids, lock=True)
+    open_holds = {row[0]: (row[1], row[2]) for row in found}
+    delete_holds(cursor, list(open_holds))
+    missing = [request_id for request_id in ids if request_id not in open_holds]
+    charged = {row[0] for row in select_in(cursor, "SELECT reference FROM ledger_entries WHERE reference IN", missing)}
+    by_user: dict[int, list[_Due]] = defaultdict(list)
+    for i, entry in settlements:
+        held, token_held = open_holds.get(entry.request_id, (0, 0))
+        if entry.request_id in charged or (entry.charge is None and entry.request_id not in open_holds):
+            outcomes[i] = Outcome(Verdict.GRANTED, entry.charge or 0)  # done before: nothing is posted twice (I3)
+            continue
+        by_user[entry.user_id].append(_Due(i, entry, held, token_held, entry.charge or 0))
+    for user_id in sorted(by_user):
+        dues = by_user[user_id]
+        if _settle_all(cursor, user_id, dues, now):
+            for due in dues:
+                outcomes[due.index] = Outcome(Verdict.GRANTED, due.charge)
+        else:
+            _settle_each(cursor, user_id, dues, outcomes, now)
+    _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, now)
+
+
+def _settle_all(cursor: CursorWrapper, user_id: int, dues: list[_Due], now: int) -> bool:
+    """The usual case: every charge is covered; one update for the user and one for each token."""
+    charge = sum(due.charge for due in dues)
+    held = sum(due.held for due in dues)
+    calls = sum(due.entry.charge is not None for due in dues)
+    cursor.execute(
+        "UPDATE users SET quota = quota - %s, held = held - %s, used_quota = used_quota + %s,"
+        " request_count = request_count + %s WHERE id = %s AND quota - held >= %s",
+        (charge, held, charge, calls, user_id, charge - held),
+    )
+    if not cursor.rowcount:
+        return False
+    done: list[tuple[int, int, int, bool]] = []
+    for token_id, (token_charge, token_held, limited) in _per_token(dues).items():
+        if not _settle_token(cursor, token_id, token_charge, token_held, limited, now):
+            for undo in done:
+                _undo_token(cursor, *undo)
+            cursor.execute(
+                "UPDATE users SET quota = quota + %s, held = held + %s, used_quota = used_quota - %s,"
+                " request_count = request_count - %s WHERE id = %s",
+                (charge, held, charge, calls, user_id),
+            )
+            return False
+        done.append((token_id, token_charge, token_held, limited))
+    return True
+
+
+def _per_token(dues: list[_Due]) -> dict[int, tuple[int, int, bool]]:
+    sums: dict[int, tuple[int, int, bool]] = {}
+    for due in sorted(dues, key=lambda due: due.entry.token_id):
+        charge, held, _ = sums.get(due.entry.token_id, (0, 0, False))
+        sums[due.entry.token_id] = (charge + due.charge, held + due.token_held, due.entry.limited)
+    return sums
+
+
+def _settle_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool, now: int) -> bool:
+    if not limited:
+        cursor.execute(
+            "UPDATE tokens SET used_quota = used_quota + %s, accessed_time = %s WHERE id = %s", (charge, now, token_id)
+        )
+        return True
+    cursor.execute(
+        "UPDATE tokens SET remain_quota = remain_quota - %s, held = held - %s, used_quota = used_quota + %s,"
+        " accessed_time = %s WHERE id = %s AND remain_quota - held >= %s",
+        (charge, held, charge, now, token_id, charge - held),
+    )
+    return bool(cursor.rowcount)
+
+
+def _undo_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool) -> None:
+    back, held = (charge, held) if limited else (0, 0)
+    cursor.execute(
+        "UPDATE tokens SET remain_quota = remain_quota + %s, held = held + %s, used_quota = used_quota - %s"
+        " WHERE id = %s",
+        (back, held, charge, token_id),
+    )
+
+
+def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
+    """Some charge is more than its hold and the free balance: collect what there is, record the rest (I2)."""
+    user = lock_purses(cursor, "users", "quota", [user_id]).get(user_id)
+    tokens = lock_purses(cursor, "tokens", "remain_quota", [due.entry.token_id for due in dues if due.entry.limited])
+    for due in dues:
+        token = tokens.get(due.entry.token_id) if due.entry.limited else None
+        purses = [purse for purse in (user, token) if purse]
+        if user:
+            user.held -= due.held
+        if token:
+            token.held -= due.token_held
+        paid = min([due.charge, *(max(purse.free, 0) for purse in purses)]) if user else 0
+        for purse in purses:
+            purse.balance -= paid
+        outcomes[due.index] = Outcome(Verdict.GRANTED, paid, due.charge - paid)
+        due.charge = paid
+    if user:
+        paid = sum(due.charge for due in dues)
+        calls = sum(due.entry.charge is not None for due in dues)
+        cursor.execute(
+            "UPDATE users SET quota = %s, held = %s, used_quota = used_quota + %s,"
+            " request_count = request_count + %s WHERE id = %s",
+            (user.balance, user.held, paid, calls, user_id),
+        )
+    for token_id, (paid, _, limited) in _per_token(dues).items():
+        token = tokens.get(token_id)
+        if token:
+            cursor.execute(
+                "UPDATE tokens SET remain_quota = %s, held = %s, used_quota = used_quota + %s, accessed_time = %s"
+                " WHERE id = %s",
+                (token.balance, token.held, paid, now, token_id),
+            )
+        elif not limited:
+            _settle_token(cursor, token_id, paid, 0, limited, now)
+
+
+def _record(cursor: CursorWrapper, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
+    """Ledger, log rows and channel counters of what was charged; releases leave no trace."""
+    charged = [due for due in dues if due.entry.charge is not None]
+    if not charged:
+        return
+    insert(
+        cursor,
+        "ledger_entries",
+        LEDGER_COLUMNS,
+        [
+            (d.entry.user_id, CHARGE, -d.charge, now, d.entry.request_id, d.entry.token_id, d.entry.channel_id, 0, "")
+            for d in charged
+        ],
+    )
+    logs = [
+        {
+            **LOG_DEFAULTS,
+            **due.entry.log,
+            "user_id": due.entry.user_id,
+            "token_id": due.entry.token_id,
+            "channel_id": due.entry.channel_id,
+            "request_id": due.entry.request_id,
+            "created_at": now,
+            "quota": due.charge,
+            "uncollected": outcomes[due.index].uncollected,
+        }
+        for due in charged
+        if due.entry.logged
+    ]
+    if settings.LOG_DATABASE_ALIAS == "default":
+        insert(cursor, "logs", LOG_COLUMNS, [tuple(row[column] for column in LOG_COLUMNS) for row in logs])
+    else:
+        insert(cursor, "log_outbox", ("created_at", "row"), [(now, json.dumps(row)) for row in logs])
+    per_channel: dict[int, int] = defaultdict(int)
+    for due in charged:
+        per_channel[due.entry.channel_id] += due.charge
+    for channel_id in sorted(per_channel):
+        if per_channel[channel_id]:
+            cursor.execute(
+                "UPDATE channels SET used_quota = used_quota + %s WHERE id = %s", (per_channel[channel_id], channel_id)
+            )

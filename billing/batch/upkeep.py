@@ -1,0 +1,53 @@
+"""Keeping the holds of a living worker alive, and finding those of the dead (invariant I5)."""
+
+from __future__ import annotations
+
+import time
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from billing.batch.entries import Settlement
+
+
+def beat(worker: str) -> None:
+    """Keep this worker's holds alive: their time to live starts again."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE holds SET expires_at = %s WHERE worker = %s", (int(time.time()) + settings.HOLD_TTL, worker)
+        )
+
+
+def expired(limit: int = 200) -> list[Settlement]:
+    """Settlements for holds whose process has gone (I5): the recorded progress of a stream, else a release."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT request_id, user_id, token_id, amount, token_amount, channel_id, username, token_name,"
+            " model_name, prompt_tokens, completion_tokens, charge, content, created_at"
+            " FROM holds WHERE expires_at < %s ORDER BY expires_at LIMIT %s",
+            (int(time.time()), limit),
+        )
+        rows = cursor.fetchall()
+    return [
+        Settlement(
+            request_id=row[0],
+            user_id=row[1],
+            token_id=row[2],
+            limited=row[4] > 0,
+            held=row[3],
+            charge=row[11] or None,
+            channel_id=row[5],
+            log={
+                "username": row[6],
+                "token_name": row[7],
+                "model_name": row[8],
+                "prompt_tokens": row[9],
+                "completion_tokens": row[10],
+                "content": row[12],
+                "is_stream": True,
+                "estimated": True,
+                "elapsed_time": max(0, int(time.time()) - row[13]) * 1000,
+            },
+        )
+        for row in rows
+    ]
