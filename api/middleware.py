@@ -59,11 +59,12 @@ def _too_large(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response[HEADER] = request.request_id  # type: ignore[attr-defined]
     if _is_api(request):
+        if response.status_code >= 500:
+            # The reason is in the log, under the request id.
+            response = HttpResponse(status=response.status_code, headers={"Content-Length": "0"})
         response["Cache-Control"] = "no-store"
-        if response.status_code >= 500 and isinstance(response, HttpResponse):
-            response.content = b""  # what went wrong is in the log, under this request id
+    response[HEADER] = request.request_id  # type: ignore[attr-defined]
     if came_over_tls(request):
         for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
             if name in response.cookies:

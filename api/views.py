@@ -18,6 +18,7 @@ from api.bodies import BadBody
 from api.envelope import Json, NoRoute, Refusal, answer, handle
 from api.permissions import AtLevel
 from channels_app.catalogue import models_by_type
+from config.version import VERSION
 from options import services as option_services
 
 
@@ -92,7 +93,7 @@ class Status(PublicView):
         options = option_services.load()
         return answer(
             {
-                "version": settings.VERSION,
+                "version": VERSION,
                 "start_time": settings.START_TIME,
                 "email_verification": options["EmailVerificationEnabled"],
                 "github_oauth": options["GitHubOAuthEnabled"],
