@@ -88,14 +88,18 @@ class Books:
 
     def check(self) -> None:
         """Assert I1 to I5 as of now; a failure lists every invariant that does not hold, with rows."""
-        broken = {name: rows[:5] for name, query in CHECKS.items() if (rows := self.database.rows(query))}
+        broken: dict[str, object] = {
+            name: rows[:5] for name, query in CHECKS.items() if (rows := self.database.rows(query))
+        }
         if expired := self.expired_holds():
             broken["I5 no hold outlives its time"] = expired[:5]
         assert not broken, broken
 
     def expired_holds(self) -> list[object]:
         return list(
-            self.database.rows(f"SELECT request_id, expires_at, amount FROM holds WHERE expires_at < {int(time.time())}")
+            self.database.rows(
+                f"SELECT request_id, expires_at, amount FROM holds WHERE expires_at < {int(time.time())}"
+            )
         )
 
     def open_holds(self) -> int:

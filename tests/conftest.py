@@ -1,7 +1,7 @@
 """Fixtures of all tests: the provider's process, real servers on fresh databases, and people and channels by name.
 
-Two kinds of tests. Those with Django's `db` run in this process on the database TEST_DATABASE names (tests/settings.py).
-Those with `gateway` talk to a server process; a test that asks for `database` runs once on each kind.
+Two kinds of tests. Those with Django's `db` run in this process on the database that TEST_DATABASE names
+(tests/settings.py). Those with `gateway` talk to a server process; one that asks for `database` runs once on each kind.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _kinds(nodeid: str) -> list[str]:
 
 @pytest.fixture(params=databases.NAMES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A fresh, empty database of each kind. A kind that does not answer is skipped, with REQUIRE_SERVICES=1 a failure."""
+    """A fresh, empty database of each kind; one that does not answer is a skip, with REQUIRE_SERVICES=1 a failure."""
     yield from _database(request.param, tmp_path)
 
 

@@ -1,8 +1,8 @@
 """The database servers tests run on: SQLite always, PostgreSQL and MariaDB where they answer.
 
 TEST_POSTGRES_DSN and TEST_MYSQL_DSN name servers (and a database to connect to first); REQUIRE_SERVICES=1, as in CI,
-makes an absent server a failure instead of a skip. Read and written here without Django, so that what is checked is what stands in
-the tables.
+makes an absent server a failure instead of a skip. Read here without Django, so that what is checked is what stands
+in the tables.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class _Wire(asyncio.Protocol):
             self._over.set_result(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False

@@ -1,7 +1,7 @@
 """An operator at the keyboard of a running gateway's database: one Django process that takes orders as lines of JSON.
 
-A process of its own, because the gateway's settings (its database, its secret) are not those of the test that asks. It writes
-as another node of the deployment would: rows, ledger entry and raised versions in one transaction.
+A process of its own, because the gateway's settings (its database, its secret) are not those of the test that asks. It
+writes as another node of the deployment would: rows, ledger entry and raised versions in one transaction.
 Order: {"do": name, …arguments}; answer: {"value": …} or {"error": text}.
 """
 

@@ -5,6 +5,7 @@ Everything said to it goes over its socket or through an operator's process; eve
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ STOP = 30  # seconds a graceful stop may take
 ROOT_PASSWORD = "a-root-password-of-the-tests"
 ROOT_TOKEN = "RootTokenOfTheTests" + "0" * 29
 ROOT_ACCESS_TOKEN = "0123456789abcdef0123456789abcdef"
+TAKES_EFFECT = 1.0  # seconds in which a change is known to every worker
 HOLD_TTL = 5  # seconds; the least the settings allow
 
 ENVIRONMENT = {
@@ -103,9 +105,8 @@ class Gateway:
     def answers(self) -> bool:
         """Whether root's token is known and channels are loaded, by the worker that happened to answer."""
         try:
-            headers = {"Authorization": f"Bearer sk-{ROOT_TOKEN}"}
-            return httpx.get(f"{self.base_url}/v1/models", headers=headers, timeout=5).status_code == 200
-        except httpx.TransportError:
+            return self.call(ROOT_TOKEN, "GET", "/v1/models")[0] == 200
+        except (OSError, http.client.HTTPException):
             return False
 
     def stop(self) -> float:
@@ -180,7 +181,8 @@ class Gateway:
                     stderr=output,
                     text=True,
                 )
-        assert self._operator.stdin is not None and self._operator.stdout is not None
+        assert self._operator.stdin is not None
+        assert self._operator.stdout is not None
         print(json.dumps({"do": order, **arguments}), file=self._operator.stdin, flush=True)
         answer = self._operator.stdout.readline()
         assert answer, (self.folder / "operator.out").read_text()[-4000:]
@@ -200,18 +202,25 @@ class Gateway:
         channel_id: int = self.operator("channel", base_url=base_url, model_names=models, **values)
         return channel_id
 
-    def wait_until_routed(self, key: str, model: str, seconds: float = 5) -> None:
-        """Until every worker is likely to know the model: workers answer in turn, each must say so."""
+    def call(self, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """(status, JSON) of one call on a connection of its own, so that any worker may answer."""
+        headers = {"Authorization": f"Bearer sk-{key}", "Content-Type": "application/json"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.load(answer)
+
+    def wait_until_routed(self, key: str, model: str, seconds: float = 10) -> None:
+        """Until every worker knows the model: one says so, and the others have had the time they may take."""
         end = time.monotonic() + seconds
-        known = 0
-        while known < 3 * self.workers:
-            with httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer sk-{key}"}) as client:
-                answer = client.get("/v1/models")
-            ids = [one["id"] for one in answer.json()["data"]] if answer.status_code == 200 else []
-            known = known + 1 if model in ids else 0
-            assert time.monotonic() < end, f"{model} not routed after {seconds} s: {answer.status_code} {answer.text[:500]}"
-            if not known:
-                time.sleep(0.05)
+        while True:
+            status, answer = self.call(key, "GET", "/v1/models")
+            if status == 200 and model in {one["id"] for one in answer["data"]}:
+                break
+            assert time.monotonic() < end, f"{model} not routed after {seconds} s: {status} {answer}"
+            time.sleep(0.05)
+        if self.workers > 1:
+            time.sleep(TAKES_EFFECT)
 
     # Reading its books
 

@@ -7,6 +7,7 @@ gpt-3.5-turbo 0.25 a prompt token, completions times 3; so one call costs ceil((
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import openai
 import pytest
@@ -240,7 +241,9 @@ class TestErrors:
         ],
     )
     @pytest.mark.parametrize("stream", [False, True])
-    def test_of_the_upstream(self, payer: Payer, status: int, error_class: type, stream: bool) -> None:
+    def test_of_the_upstream(
+        self, payer: Payer, status: int, error_class: type[openai.APIStatusError], stream: bool
+    ) -> None:
         with pytest.raises(error_class) as raised:
             payer.sdk.chat.completions.create(model=CHAT, messages=ask(in_text(status=status)), stream=stream)
 
@@ -256,7 +259,8 @@ class TestErrors:
             payer.sdk.chat.completions.create(model=CHAT, messages=ask(in_text(status=500, error=shape)))
 
         assert raised.value.type == "upstream_error"
-        assert raised.value.body["message"].partition(" (request id")[0]  # never empty
+        body: Any = raised.value.body
+        assert body["message"].partition(" (request id")[0]  # never empty
         assert payer.charged() == 0
 
     def test_bad_key(self, payer: Payer) -> None:
@@ -296,12 +300,12 @@ class TestErrors:
     def test_an_error_chunk_in_a_stream_is_raised_and_what_came_is_charged(self, payer: Payer) -> None:
         stream = payer.sdk.chat.completions.create(model=CHAT, messages=ask(in_text(error_after=2)), stream=True)
 
-        heard = ""
+        heard: list[str] = []
         with pytest.raises(openai.APIError, match="The upstream refuses"):
-            for chunk in stream:
-                heard += chunk.choices[0].delta.content or ""
+            heard.extend(chunk.choices[0].delta.content or "" for chunk in stream)
 
-        assert heard and TEXT.startswith(heard)
+        assert TEXT.startswith("".join(heard))
+        assert any(heard)
         assert payer.charged() > 0
         assert payer.last.estimated
 
@@ -317,7 +321,9 @@ class TestErrors:
 
     def test_a_redirect_is_not_followed(self, payer: Payer, upstream: FakeUpstream) -> None:
         with pytest.raises(openai.InternalServerError):
-            payer.sdk.chat.completions.create(model=CHAT, messages=ask(in_text(redirect=upstream.url + "/v1/elsewhere")))
+            payer.sdk.chat.completions.create(
+                model=CHAT, messages=ask(in_text(redirect=upstream.url + "/v1/elsewhere"))
+            )
 
         assert [one.target for one in upstream.seen()] == ["/v1/chat/completions"]
         assert payer.charged() == 0

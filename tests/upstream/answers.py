@@ -105,7 +105,15 @@ def transcript(script: Script, response_format: str, task: str) -> tuple[str, by
         case "vtt":
             return "text/plain; charset=utf-8", f"WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n{text}\n\n".encode()
         case "verbose_json":
-            segment = {"id": 0, "seek": 0, "start": 0.0, "end": SECONDS, "text": text, "tokens": [1], "temperature": 0.0}
+            segment = {
+                "id": 0,
+                "seek": 0,
+                "start": 0.0,
+                "end": SECONDS,
+                "text": text,
+                "tokens": [1],
+                "temperature": 0.0,
+            }
             whole = {"task": task, "language": "english", "duration": SECONDS, "text": text, "segments": [segment]}
             return "application/json", dumps(whole)
         case _:

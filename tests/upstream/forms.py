@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.parser import BytesParser
 from email.policy import HTTP
+from typing import cast
 
 
 def read(content_type: str, body: bytes) -> dict[str, str | bytes]:
@@ -12,8 +13,8 @@ def read(content_type: str, body: bytes) -> dict[str, str | bytes]:
     form: dict[str, str | bytes] = {}
     if not message.is_multipart():
         return form
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
-        raw = part.get_payload(decode=True)
+        raw = cast("bytes", part.get_payload(decode=True))  # no part of ours is multipart itself
         form[str(name)] = raw if part.get_filename() else raw.decode()
     return form

@@ -92,7 +92,9 @@ async def play(reply: Reply, method: str, path: str, body: Json, orders: Script)
     if orders.redirect:
         reply.whole(302, "text/plain", b"", {"Location": orders.redirect})
     elif orders.refuses and "stream_options" in body:
-        refusal = orders.with_orders({"message": "Unrecognized request argument supplied: stream_options", "code": None})
+        refusal = orders.with_orders(
+            {"message": "Unrecognized request argument supplied: stream_options", "code": None}
+        )
         reply.whole(400, *answers.error_body(refusal), orders.headers)
     elif orders.status >= 300:
         reply.whole(orders.status, *answers.error_body(orders), orders.headers)

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from asyncio's
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from asyncio's
         self._parser = httptools.HttpRequestParser(self)
 
     def data_received(self, data: bytes) -> None:
