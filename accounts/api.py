@@ -179,7 +179,7 @@ class Redeem(ApiView):
         key = read_body(request).text("key")
         throttling.check_code_tries(caller(request).pk)
         try:
-            return answer(redemptions.redeem(caller(request).pk, key))
+            return answer(redemptions.redeem(caller(request).pk, key, request_id=actor(request).request_id))
         except redemptions.UnknownCode:
             throttling.count_wrong_code(caller(request).pk)
             raise

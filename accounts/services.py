@@ -101,20 +101,20 @@ def register(
             actor=actor,
         )
         if gift := options["QuotaForNewUser"]:
-            _give(user, gift, EntryKind.GIFT, f"新用户注册赠送 {quota_text(options, gift)}")
+            _give(actor, user, gift, EntryKind.GIFT, f"新用户注册赠送 {quota_text(options, gift)}")
         if inviter:
             if gift := options["QuotaForInvitee"]:
-                _give(user, gift, EntryKind.INVITATION, f"使用邀请码赠送 {quota_text(options, gift)}")
+                _give(actor, user, gift, EntryKind.INVITATION, f"使用邀请码赠送 {quota_text(options, gift)}")
             if gift := options["QuotaForInviter"]:
-                _give(inviter, gift, EntryKind.INVITATION, f"邀请用户赠送 {quota_text(options, gift)}")
+                _give(actor, inviter, gift, EntryKind.INVITATION, f"邀请用户赠送 {quota_text(options, gift)}")
         create_token(user_id=user.pk, name="default", unlimited_quota=True, remain_quota=UNLIMITED)
     user.refresh_from_db()
     return user
 
 
-def _give(user: User, amount: int, kind: EntryKind, text: str) -> None:
+def _give(actor: Actor, user: User, amount: int, kind: EntryKind, text: str) -> None:
     credit(user.pk, amount, kind=kind)
-    write_log(user.pk, LogType.SYSTEM, text, username=user.username)
+    write_log(user.pk, LogType.SYSTEM, text, username=user.username, request_id=actor.request_id)
 
 
 @transaction.atomic
@@ -358,7 +358,7 @@ def _change_quota(user: User, actor: Actor, quota: int) -> None:
         return
     options = option_services.load()
     text = f"管理员将用户额度从 {quota_text(options, old)}修改为 {quota_text(options, new)}"
-    write_log(user.pk, LogType.MANAGE, text, username=user.username)
+    write_log(user.pk, LogType.MANAGE, text, username=user.username, request_id=actor.request_id)
     record(actor, "user.quota", f"user:{user.pk}", old=old, new=new)
 
 
@@ -437,7 +437,7 @@ def top_up(actor: Actor, user_id: int, quota: int, remark: str = "", reference: 
         except IntegrityError:
             return False
     content = remark or f"通过 API 充值 {quota_text(option_services.load(), quota)}"
-    write_log(user_id, LogType.TOP_UP, content, username=user.username, quota=quota)
+    write_log(user_id, LogType.TOP_UP, content, username=user.username, quota=quota, request_id=actor.request_id)
     record(actor, "user.top_up", f"user:{user_id}", quota=quota, remark=remark[:255])
     return True
 

@@ -128,7 +128,7 @@ def delete_code(actor: Actor, code_id: int) -> None:
 
 
 @transaction.atomic
-def redeem(user_id: int, key: str) -> int:
+def redeem(user_id: int, key: str, *, request_id: str = "") -> int:
     """Spend a code once; returns the points credited. Raises NoCode, UnknownCode, CodeUsed.
 
     One conditional update decides who of two at once gets it; the ledger's reference would refuse the second too.
@@ -149,7 +149,7 @@ def redeem(user_id: int, key: str) -> int:
     credit(user_id, quota, kind=EntryKind.REDEMPTION, note=code.name, reference=f"redemption:{code.key_digest[:48]}")
     text = f"通过兑换码充值 {quota_text(option_services.load(), quota)}"
     username = User.objects.values_list("username", flat=True).get(pk=user_id)
-    write_log(user_id, LogType.TOP_UP, text, username=username)
+    write_log(user_id, LogType.TOP_UP, text, username=username, request_id=request_id)
     return quota
 
 

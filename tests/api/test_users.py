@@ -180,7 +180,9 @@ def test_odd_ids_are_told_as_the_reference_tells_them(admin: Caller) -> None:
 
 def test_a_top_up_adds_and_logs(admin: Caller, alice: User) -> None:
     body = {"user_id": alice.pk, "quota": 500, "remark": "order 17"}
-    assert admin.post("topup", body) == {"success": True, "message": ""}
+    answer = admin.send("POST", "topup", body)
+    assert answer.json() == {"success": True, "message": ""}
+    assert Log.objects.get().request_id == answer.headers["X-Oneapi-Request-Id"]
     assert admin.post("topup", {**body, "remark": ""}) == {"success": True, "message": ""}
 
     assert User.objects.get(pk=alice.pk).quota == 2_000
