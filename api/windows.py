@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -112,16 +113,20 @@ class DatabaseWindows:
 
 
 class RedisWindows:
-    """A sliding log all nodes share; while Redis is away the fallback counts."""
+    """A sliding log all nodes share; while Redis is away the fallback counts.
 
-    def __init__(self, client: redis.Redis, fallback: MemoryWindows | DatabaseWindows) -> None:
-        self._script = client.register_script(SLIDE)
+    `connect` gives the process's client, and is asked each time: a cluster's may fail before the first command.
+    """
+
+    def __init__(self, connect: Callable[[], redis.Redis], fallback: MemoryWindows | DatabaseWindows) -> None:
+        self._connect = connect
         self._fallback = fallback
 
     def allows(self, limit: Limit, subject: str, *, count: bool = True) -> bool:
         arguments = [time.time(), limit.seconds, limit.count, int(count)]
         try:
-            return bool(self._script(keys=[f"rateLimit:{limit.key(subject)}"], args=arguments))
+            slide = self._connect().register_script(SLIDE)
+            return bool(slide(keys=[f"rateLimit:{limit.key(subject)}"], args=arguments))
         except redis.RedisError as error:
             log.warning("rate limits are counted without Redis: %s", error)
             return self._fallback.allows(limit, subject, count=count)
@@ -139,7 +144,7 @@ def exact() -> Windows:
 
 
 def _with_redis(windows: MemoryWindows | DatabaseWindows) -> Windows:
-    return windows if settings.REDIS is None else RedisWindows(settings.REDIS.client(), windows)
+    return windows if settings.REDIS is None else RedisWindows(settings.REDIS.client, windows)
 
 
 _coarse = _with_redis(MemoryWindows())

@@ -64,7 +64,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path", "level"), ROUTES, ids=[f"{method} {path}" for method, path, _ in ROUTES])
-def test_a_route_lets_in_its_level_and_nobody_below(  # noqa: PLR0917
+def test_a_route_lets_in_its_level_and_nobody_below(
     method: str,
     path: str,
     level: int,

@@ -154,7 +154,7 @@ MANAGE = [
 
 
 @pytest.mark.parametrize(("by", "target", "action", "message", "role_and_status"), MANAGE)
-def test_managing(by, target, action, message, role_and_status, user: Caller, admin: Caller, root: Caller) -> None:  # noqa: PLR0917
+def test_managing(by, target, action, message, role_and_status, user: Caller, admin: Caller, root: Caller) -> None:
     caller("amy", Role.ADMIN)
 
     answer = {"adam": admin, "ruth": root}[by].post("user/manage", {"username": target, "action": action})

@@ -28,7 +28,7 @@ def counted(request: pytest.FixtureRequest, db: None) -> Windows:
                 client.ping()
             except redis.ConnectionError:
                 pytest.skip("Redis does not answer")
-            return RedisWindows(client, MemoryWindows())
+            return RedisWindows(lambda: client, MemoryWindows())
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_idle_subjects_are_forgotten(limit: Limit, monkeypatch: pytest.MonkeyPat
 
 
 def test_redis_away_is_counted_elsewhere(limit: Limit) -> None:
-    counted = RedisWindows(redis.Redis(port=1, socket_connect_timeout=1), MemoryWindows())
+    counted = RedisWindows(lambda: redis.Redis(port=1, socket_connect_timeout=1), MemoryWindows())
 
     assert [counted.allows(limit, "one") for _ in range(4)] == [True, True, True, False]
 
