@@ -13,6 +13,7 @@ from django.core.asgi import get_asgi_application
 
 console = get_asgi_application()
 
+from config import intake  # noqa: E402
 from relay.app import Relay, handles  # noqa: E402  (models can be imported only now)
 from relay.asgi import Receive, Scope, Send  # noqa: E402
 from relay.worker import Worker  # noqa: E402
@@ -35,12 +36,22 @@ class Application:
                 await self._started()(scope, receive, send)
             else:
                 self._started()
-                async with self._room:
-                    await console(scope, receive, send)  # type: ignore[arg-type]
+                await self._to_django(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _to_django(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await intake.read(receive)
+        except intake.CallerGone:
+            return
+        if body is None:
+            await intake.refuse(send)
+            return
+        async with self._room:
+            await console(scope, intake.replay(body, receive), send)  # type: ignore[arg-type]
 
     def _started(self) -> Relay:
         if self._relay is None:
