@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-from config import client_ip, dsn, env, redis
+from config import client_ip, dsn, env, redis, version
 from config.logging import configuration
 from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = version.VERSION
 
 env.load_file()
 

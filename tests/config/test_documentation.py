@@ -41,3 +41,10 @@ def test_the_documentation_lists_exactly_what_is_read():
 def test_the_documentation_marks_exactly_the_variables_that_may_come_from_a_file():
     text = (settings.BASE_DIR / "docs" / "configuration.md").read_text()
     assert set(re.findall(r"^\| `([A-Z_]+)` ᶠ", text, re.MULTILINE)) == env.SECRETS
+
+
+def test_settings_carry_what_the_rest_of_the_program_reads():
+    names = """VERSION START_TIME IS_MASTER TRUSTED_PROXIES REDIS DATA_DIR LOG_DATABASE_ALIAS SECRET_KEY
+    SECRET_KEY_FALLBACKS RELAY_MAX_BODY RELAY_MAX_ANSWER HOLD_TTL HOLD_WAIT"""
+    assert [name for name in names.split() if not hasattr(settings, name)] == []
+    assert [name for name in REFERENCE.split() if not hasattr(settings, name) and not name.endswith("_DSN")] == []
