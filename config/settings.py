@@ -67,9 +67,13 @@ SQL_MAX_LIFETIME = env.integer(  # seconds
 _POOL = dsn.Pool(SQL_MAX_IDLE_CONNS, SQL_MAX_OPEN_CONNS, SQL_MAX_LIFETIME, SQLITE_BUSY_TIMEOUT)
 
 
+_DSN = "postgres://oneapi:password@127.0.0.1:5432/oneapi"
+SQL_DSN = env.secret("SQL_DSN", example=_DSN)
+LOG_SQL_DSN = env.secret("LOG_SQL_DSN", example=_DSN)
+
+
 def _database(name: str) -> dict[str, Any] | None:
-    example = "postgres://oneapi:password@127.0.0.1:5432/oneapi"
-    entry = env.parsed(name, lambda value: dsn.database(value, _POOL), example=example, hidden=True)
+    entry = env.parsed(name, lambda value: dsn.database(value, _POOL), example=_DSN, hidden=True)
     if entry is not None and entry["ENGINE"].endswith("sqlite3"):
         entry["NAME"] = os.path.abspath(entry["NAME"])
     return entry

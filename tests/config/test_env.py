@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import environ
 import pytest
 
 from config import env
@@ -95,11 +96,11 @@ def test_a_secret_file_that_is_missing_is_named(monkeypatch, tmp_path):
 
 def test_the_real_environment_wins_over_the_file(monkeypatch, tmp_path):
     (tmp_path / ".env").write_text('ONE=file\nTWO=file\nHASH="a#b$c"\n')
-    monkeypatch.setattr(env.environ.Env, "ENVIRON", {**os.environ, "ONE": "real"})
+    monkeypatch.setattr(environ.Env, "ENVIRON", {**os.environ, "ONE": "real"})
 
     env.load_file(tmp_path)
 
-    found = env.environ.Env.ENVIRON
+    found = environ.Env.ENVIRON
     assert (found["ONE"], found["TWO"], found["HASH"]) == ("real", "file", "a#b$c")
 
 
