@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
 MODEL = "gpt-3.5-turbo"
 PROMPT = 8  # tokens of the question by the contract's count: 3 + user 1 + Hello 1 + 3
 EVENTS = 400
-TEXT = "word " * EVENTS  # one token an event
+WORD = "word "  # one token, one event
 STREAMS, CUT_AFTER = 20, 12
 OPENING = 10**9
 
@@ -28,7 +28,7 @@ async def test_a_cut_stream_is_charged_for_what_was_generated_and_cancelled_upst
 ) -> None:
     server = gateway(database, workers=1)
     account = server.new_user(OPENING)
-    server.add_channel(upstream.scripted(text=TEXT, events=EVENTS, pace=20), MODEL)
+    server.add_channel(upstream.scripted(text=WORD, times=EVENTS, events=EVENTS, pace=20), MODEL)
     server.wait_until_routed(account.key, MODEL)
 
     call = question(account, MODEL, stream=True)
@@ -59,7 +59,9 @@ async def test_a_stream_the_upstream_drops_ends_in_an_error_and_is_charged_for_w
 ) -> None:
     server = gateway(database, workers=1)
     account = server.new_user(OPENING)
-    server.add_channel(upstream.scripted(text=TEXT, events=EVENTS, pace=1, drop_after=50, usage=usage), MODEL)
+    server.add_channel(
+        upstream.scripted(text=WORD, times=EVENTS, events=EVENTS, pace=1, drop_after=50, usage=usage), MODEL
+    )
     server.wait_until_routed(account.key, MODEL)
 
     async with Client(server.base_url) as client:
@@ -71,7 +73,7 @@ async def test_a_stream_the_upstream_drops_ends_in_an_error_and_is_charged_for_w
         assert "[DONE]" not in events
         assert json.loads(events[-1])["error"]["message"]
         heard = "".join(c["choices"][0]["delta"].get("content", "") for c in map(json.loads, events[:-1]))
-        assert heard == "word " * 50
+        assert heard == WORD * 50
     books = server.books()
     books.wait_settled(5)
     books.check()

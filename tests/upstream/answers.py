@@ -49,7 +49,7 @@ def with_usage(answer: Json, usage: Json | None) -> Json:
 def chat(model: str, script: Script) -> Json:
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": script.text, "refusal": None},
+        "message": {"role": "assistant", "content": script.speech, "refusal": None},
         "logprobs": None,
         "finish_reason": "stop",
     }
@@ -58,13 +58,13 @@ def chat(model: str, script: Script) -> Json:
 
 
 def completion(model: str, script: Script) -> Json:
-    choice = {"text": script.text, "index": 0, "logprobs": None, "finish_reason": "stop"}
+    choice = {"text": script.speech, "index": 0, "logprobs": None, "finish_reason": "stop"}
     answer = {"id": "cmpl-scripted", "object": "text_completion", "created": CREATED, "model": model}
     return with_usage({**answer, "choices": [choice]}, usage_of(script))
 
 
 def edit(script: Script) -> Json:
-    choice = {"text": script.text, "index": 0}
+    choice = {"text": script.speech, "index": 0}
     return with_usage({"object": "edit", "created": CREATED, "choices": [choice]}, usage_of(script))
 
 
@@ -96,7 +96,7 @@ def images(count: int, response_format: str) -> Json:
 
 def transcript(script: Script, response_format: str, task: str) -> tuple[str, bytes]:
     """(content type, body) of a transcription or translation in any of the five formats."""
-    text = script.text
+    text = script.speech
     match response_format:
         case "text":
             return "text/plain; charset=utf-8", f"{text}\n".encode()

@@ -42,7 +42,7 @@ def opening(mode: str, model: str, asked: bool) -> list[bytes]:
 
 
 def content(mode: str, model: str, script: Script, asked: bool) -> Iterator[bytes]:
-    texts = pieces(script.text, max(script.events, 1))
+    texts = pieces(script.speech, max(script.events, 1))
     if script.framing == "huge":
         texts[-1] = "x" * script.huge
     for text in texts:

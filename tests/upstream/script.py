@@ -30,7 +30,7 @@ class Script:
     """One request's orders. Times are milliseconds, counts are events after the role chunk.
 
     usage        (prompt, completion), or None for an upstream that never tells
-    text         what is said; a stream cuts it into `events` pieces
+    text         what is said, `times` over; a stream cuts it into `events` pieces
     pace         pause before every content event
     first_byte   pause before the head of the answer
     hang         no answer at all until the caller leaves
@@ -52,6 +52,7 @@ class Script:
 
     usage: tuple[int, int] | None = (PROMPT, COMPLETION)
     text: str = TEXT
+    times: int = 1
     events: int = 4
     pace: float = 0
     first_byte: float = 0
@@ -85,6 +86,10 @@ class Script:
         if values["usage"] is not None:
             values["usage"] = (int(values["usage"][0]), int(values["usage"][1]))
         return Script(**values)
+
+    @property
+    def speech(self) -> str:
+        return self.text * self.times
 
 
 PLAIN = Script()
