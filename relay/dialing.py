@@ -48,7 +48,10 @@ class Target:
 
 @lru_cache(maxsize=4096)
 def _origin(base: str, proxy: str) -> tuple[Destination, str]:
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        raise CannotDial("the address cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CannotDial("the address must begin with http:// or https:// and name a host")
     try:

@@ -9,6 +9,7 @@ from relay.errors import BadRequest
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;,]{1,70}))', re.IGNORECASE)
 _NAME = re.compile(rb'[;\s]name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_OTHER_NAME = re.compile(rb"[;\s]name\*", re.IGNORECASE)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
 MAX_FIELD = 1024 * 1024  # bytes of one field that is not a file
 MAX_PARTS = 1000
@@ -32,29 +33,31 @@ def parse(content_type: str, body: bytes) -> Form:
     if not match:
         raise BadRequest("the multipart request has no boundary", code="invalid_form")
     mark = b"--" + (match[1] or match[2]).encode()
+    # After the boundary: its line's end or the closing hyphens. What only begins like it is content (RFC 2046, 5.1.1).
+    delimiter = re.compile(re.escape(mark) + rb"(?=--|[ \t]*\r\n)")
+    following = re.compile(rb"\r\n" + delimiter.pattern)
     form = Form({}, {}, [])
-    position = body.find(mark)
+    found = delimiter.search(body)
     for _ in range(MAX_PARTS):
-        if position < 0:
+        if found is None:
             raise BadRequest("the multipart body is cut off", code="invalid_form")
-        position += len(mark)
+        position = found.end()
         if body.startswith(b"--", position):
             return form
-        head_start = position + 2  # past CRLF
         head_end = body.find(b"\r\n\r\n", position)
-        end = body.find(b"\r\n" + mark, head_end + 2)
-        if head_end < 0 or end < 0:
-            raise BadRequest("the multipart body is cut off", code="invalid_form")
-        _read_part(form, body, body[head_start:head_end], head_end + 4, end)
-        position = end + 2
+        found = following.search(body, head_end + 2) if head_end >= 0 else None
+        if found is not None:
+            _read_part(form, body, body[position:head_end], head_end + 4, found.start())
     raise BadRequest("the multipart body has too many parts", code="invalid_form")
 
 
 def _read_part(form: Form, body: bytes, head: bytes, start: int, end: int) -> None:
-    disposition = next((line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b"")
-    found = _NAME.search(disposition)
-    if not found:
-        raise BadRequest("a part of the multipart body has no name", code="invalid_form")
+    dispositions = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")]
+    found = _NAME.search(dispositions[0]) if len(dispositions) == 1 else None
+    # A second name, in another notation or escaped, is one that the upstream may read and we have not.
+    if found is None or b"\\" in found[1] or _OTHER_NAME.search(dispositions[0]):
+        raise BadRequest("a part of the multipart body has no plain name", code="invalid_form")
+    disposition = dispositions[0]
     name = found[1].decode(errors="replace")
     if _FILE.search(disposition):
         form.files.append(name)

@@ -15,10 +15,11 @@ from relay.errors import BadRequest
 
 _WHITE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+DEEPEST = 254  # levels that orjson writes; it reads 1,024
 
 
 def parse(body: bytes, code: str = "invalid_text_request") -> dict[str, Any]:
-    """The body as a JSON object. Raises BadRequest: not JSON, not an object, or a member twice at the top.
+    """The body as a JSON object. Raises BadRequest: not JSON, not an object, nested absurdly, a member twice.
 
     A second member of the same name (or the same but for case) is refused because an upstream may read the other
     one than we priced (relay reference, 13.1 row 49).
@@ -29,7 +30,9 @@ def parse(body: bytes, code: str = "invalid_text_request") -> dict[str, Any]:
         raise BadRequest(f"the request body is not valid JSON: {error}", code=code) from None
     if not isinstance(document, dict):
         raise BadRequest("the request body must be a JSON object", code=code)
-    if len({name.lower() for name in document}) != len(document):
+    if body.count(b"[") + body.count(b"{") > DEEPEST and not _can_be_written(document):
+        raise BadRequest("the request body is nested too deeply", code=code)
+    if len({name.casefold() for name in document}) != len(document):
         raise BadRequest("a member occurs twice in the request body, in different case", code=code)
     if _may_repeat(body, document):
         names = [name for name, _, _ in members(body.decode())]
@@ -38,11 +41,23 @@ def parse(body: bytes, code: str = "invalid_text_request") -> dict[str, Any]:
     return document
 
 
+def _can_be_written(document: dict[str, Any]) -> bool:
+    """Whether the writer takes it too. It goes less deep than the reader, and all that walks a document goes by it."""
+    try:
+        orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
 def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
     """Cheap and never wrong when it says no: a name that is written once, unescaped, cannot occur twice."""
-    if b"\\u" in body:
+    if b"\\u" in body or b"\\/" in body:
         return True
-    return any(body.count(b'"' + name.encode() + b'"') > 1 for name in document)
+    return any(
+        not name.isprintable() or '"' in name or "\\" in name or body.count(b'"' + name.encode() + b'"') > 1
+        for name in document
+    )
 
 
 def members(text: str) -> list[tuple[str, int, int]]:

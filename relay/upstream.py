@@ -47,8 +47,8 @@ class Clients:
 
     def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, proxy: str = "") -> Answer:
         """Nothing is sent before `Answer.open`. Raises UpstreamUnreachable: address or headers cannot be used."""
-        address = proxy or self._proxy or self._environment(url)
         try:
+            address = proxy or self._proxy or self._environment(url)
             target = resolve(url, address)
             head = _request_head(method, target, headers, len(body))
         except (CannotDial, ValueError) as error:
@@ -203,7 +203,7 @@ def retry_after(value: str, now: datetime) -> float:
         return min(float(text), MAX_PAUSE)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 1.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
