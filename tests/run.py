@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests import databases
 
@@ -34,7 +34,7 @@ def counts(report: Path) -> Counter[str]:
     """Tests by outcome, from pytest's own report; nothing where it could not even begin."""
     found: Counter[str] = Counter()
     if report.exists():
-        for suite in ElementTree.parse(report).iter("testsuite"):
+        for suite in ET.parse(report).iter("testsuite"):
             bad = {name: int(suite.get(plural, 0)) for name, plural in OUTCOMES.items()}
             found.update(bad)
             found["passed"] += int(suite.get("tests", 0)) - sum(bad.values())
