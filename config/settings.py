@@ -189,7 +189,9 @@ DATA_GYM_CACHE_DIR = env.text("DATA_GYM_CACHE_DIR", example="/data/tokenizers")
 # --- books ------------------------------------------------------------------------------------------------------------
 
 HOLD_TTL = env.integer("HOLD_TTL", 60, low=5, high=86400, example="60")  # seconds a dead worker's hold stands
-HOLD_WAIT = env.integer("HOLD_WAIT", 5, low=1, high=600, example="5")  # seconds a call waits for its hold
+HOLD_WAIT = env.integer(
+    "HOLD_WAIT", 30, low=0, high=600, example="30"
+)  # seconds a call waits for other calls of its user
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 

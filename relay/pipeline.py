@@ -53,8 +53,7 @@ async def serve(
     body = await read_body(receive, head, settings.RELAY_MAX_BODY)
     call = openai.read(mode, head, body, model_in_path)
     check_model(caller, call.model)
-    snapshot = current(worker)
-    plan = Plan(snapshot, caller, call.model, suffix, worker.pauses)
+    snapshot, plan = await plan_for(worker, caller, call.model, suffix)
     lifeline = Lifeline(receive)
     lifeline.watch()
     account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
@@ -63,6 +62,17 @@ async def serve(
     finally:
         lifeline.stop()
         await account.close()
+
+
+async def plan_for(worker: Worker, caller: Caller, model: str, suffix: str) -> tuple[Snapshot, Plan]:
+    """The channels of a call. What is refused is looked up once more: its channel may have been made a moment ago."""
+    try:
+        snapshot = current(worker)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.pauses)
+    except RelayError:
+        await worker.look_again()
+        snapshot = current(worker)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.pauses)
 
 
 def current(worker: Worker) -> Snapshot:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+import time
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
@@ -21,6 +23,7 @@ from relay.upstream import Clients
 log = logging.getLogger(__name__)
 
 POLL = 0.4  # seconds between two looks at the versions: a change is in force well within a second
+SOONEST = 0.05  # seconds: a look begun so recently is recent enough for a call about to be refused
 
 
 class Worker:
@@ -40,8 +43,9 @@ class Worker:
         )
         self._snapshot: Snapshot | None = None
         self._identities = -1
+        self._looking = threading.Lock()
+        self._looked = 0.0  # monotonic time at which the last look began
         self._stopping = threading.Event()
-        self._loaded = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
 
     @property
@@ -75,11 +79,29 @@ class Worker:
             self._stopping.wait(min(POLL, settings.SYNC_FREQUENCY or POLL))
         connections.close_all()
 
-    def _look(self) -> None:
-        seen = versions.read()
-        if self._snapshot is None or seen[versions.ROUTING] != self._snapshot.version:
-            self._snapshot = routing.load()
-            self._loaded.set()
-        if seen[versions.IDENTITIES] != self._identities:
-            self._identities = seen[versions.IDENTITIES]
-            self.callers.forget()
+    async def look_again(self) -> None:
+        """Look at the versions now, before something is refused that may just have been created."""
+        asked = time.monotonic()
+        if asked - self._looked > SOONEST:
+            await asyncio.to_thread(self._look_unless_since, asked)
+
+    def _look_unless_since(self, asked: float) -> None:
+        """On a thread of the pool, which keeps no connection. Of many who ask at once, one looks."""
+        try:
+            self._look(asked)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
+        finally:
+            connections.close_all()
+
+    def _look(self, asked: float | None = None) -> None:
+        with self._looking:
+            if asked is not None and self._looked >= asked:
+                return
+            self._looked = time.monotonic()
+            seen = versions.read()
+            if self._snapshot is None or seen[versions.ROUTING] != self._snapshot.version:
+                self._snapshot = routing.load()
+            if seen[versions.IDENTITIES] != self._identities:
+                self._identities = seen[versions.IDENTITIES]
+                self.callers.forget()

@@ -4,7 +4,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -13,21 +12,23 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.BigIntegerField(db_index=True)),
-                ('actor_id', models.BigIntegerField(db_index=True, default=0)),
-                ('actor_name', models.CharField(blank=True, default='', max_length=64)),
-                ('action', models.CharField(db_index=True, max_length=64)),
-                ('target', models.CharField(blank=True, default='', max_length=128)),
-                ('detail', models.JSONField(blank=True, default=dict)),
-                ('ip', models.CharField(blank=True, default='', max_length=45)),
-                ('request_id', models.CharField(blank=True, default='', max_length=40)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.BigIntegerField(db_index=True)),
+                ("actor_id", models.BigIntegerField(db_index=True, default=0)),
+                ("actor_name", models.CharField(blank=True, default="", max_length=64)),
+                ("action", models.CharField(db_index=True, max_length=64)),
+                ("target", models.CharField(blank=True, default="", max_length=128)),
+                ("detail", models.JSONField(blank=True, default=dict)),
+                ("ip", models.CharField(blank=True, default="", max_length=45)),
+                ("request_id", models.CharField(blank=True, default="", max_length=40)),
             ],
             options={
-                "verbose_name": "audit entry", "verbose_name_plural": "audit entries", "verbose_name": "audit entry", "verbose_name_plural": "audit entries", "db_table": "audit_entries",
-                'ordering': ['-id'],
+                "verbose_name": "audit entry",
+                "verbose_name_plural": "audit entries",
+                "db_table": "audit_entries",
+                "ordering": ["-id"],
             },
         ),
     ]

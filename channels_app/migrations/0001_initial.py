@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,49 +14,72 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Channel',
+            name="Channel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('type', models.IntegerField(default=1)),
-                ('key', vault.fields.EncryptedTextField(blank=True, default='')),
-                ('status', models.IntegerField(choices=[(0, 'unknown'), (1, 'enabled'), (2, 'disabled by hand'), (3, 'disabled automatically')], default=1)),
-                ('name', models.CharField(blank=True, db_index=True, default='', max_length=128)),
-                ('weight', models.BigIntegerField(default=0)),
-                ('created_time', models.BigIntegerField(default=0)),
-                ('test_time', models.BigIntegerField(default=0)),
-                ('response_time', models.BigIntegerField(default=0)),
-                ('base_url', models.CharField(blank=True, default='', max_length=500)),
-                ('other', models.TextField(blank=True, default='')),
-                ('balance', models.FloatField(default=0)),
-                ('balance_updated_time', models.BigIntegerField(default=0)),
-                ('model_names', models.TextField(blank=True, db_column='models', default='')),
-                ('group', models.TextField(default='default')),
-                ('used_quota', models.BigIntegerField(default=0)),
-                ('model_mapping', models.TextField(blank=True, default='')),
-                ('priority', models.BigIntegerField(default=0)),
-                ('config', vault.fields.EncryptedTextField(blank=True, default='')),
-                ('system_prompt', models.TextField(blank=True, default='')),
-                ('status_reason', models.TextField(blank=True, default='')),
-                ('status_time', models.BigIntegerField(default=0)),
-                ('refuses_stream_options', models.BooleanField(default=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("type", models.IntegerField(default=1)),
+                ("key", vault.fields.EncryptedTextField(blank=True, default="")),
+                (
+                    "status",
+                    models.IntegerField(
+                        choices=[
+                            (0, "unknown"),
+                            (1, "enabled"),
+                            (2, "disabled by hand"),
+                            (3, "disabled automatically"),
+                        ],
+                        default=1,
+                    ),
+                ),
+                ("name", models.CharField(blank=True, db_index=True, default="", max_length=128)),
+                ("weight", models.BigIntegerField(default=0)),
+                ("created_time", models.BigIntegerField(default=0)),
+                ("test_time", models.BigIntegerField(default=0)),
+                ("response_time", models.BigIntegerField(default=0)),
+                ("base_url", models.CharField(blank=True, default="", max_length=500)),
+                ("other", models.TextField(blank=True, default="")),
+                ("balance", models.FloatField(default=0)),
+                ("balance_updated_time", models.BigIntegerField(default=0)),
+                ("model_names", models.TextField(blank=True, db_column="models", default="")),
+                ("group", models.TextField(default="default")),
+                ("used_quota", models.BigIntegerField(default=0)),
+                ("model_mapping", models.TextField(blank=True, default="")),
+                ("priority", models.BigIntegerField(default=0)),
+                ("config", vault.fields.EncryptedTextField(blank=True, default="")),
+                ("system_prompt", models.TextField(blank=True, default="")),
+                ("status_reason", models.TextField(blank=True, default="")),
+                ("status_time", models.BigIntegerField(default=0)),
+                ("refuses_stream_options", models.BooleanField(default=False)),
             ],
             options={
-                "verbose_name": "channel", "verbose_name_plural": "channels", "verbose_name": "channel", "verbose_name_plural": "channels", "db_table": "channels",
+                "verbose_name": "channel",
+                "verbose_name_plural": "channels",
+                "db_table": "channels",
             },
         ),
         migrations.CreateModel(
-            name='Ability',
+            name="Ability",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('group', models.CharField(max_length=64)),
-                ('model', models.CharField(max_length=191)),
-                ('enabled', models.BooleanField(default=True)),
-                ('priority', models.BigIntegerField(default=0)),
-                ('channel', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='abilities', to='channels_app.channel')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("group", models.CharField(max_length=64)),
+                ("model", models.CharField(max_length=191)),
+                ("enabled", models.BooleanField(default=True)),
+                ("priority", models.BigIntegerField(default=0)),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="abilities",
+                        to="channels_app.channel",
+                    ),
+                ),
             ],
             options={
-                "verbose_name": "ability", "verbose_name_plural": "abilities", "verbose_name": "ability", "verbose_name_plural": "abilities", "db_table": "abilities",
-                'constraints': [models.UniqueConstraint(fields=('group', 'model', 'channel'), name='ability_unique')],
+                "verbose_name": "ability",
+                "verbose_name_plural": "abilities",
+                "db_table": "abilities",
+                "constraints": [models.UniqueConstraint(fields=("group", "model", "channel"), name="ability_unique")],
             },
         ),
     ]

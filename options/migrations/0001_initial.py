@@ -21,32 +21,34 @@ def first_versions(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.RunPython(compare_text_exactly, migrations.RunPython.noop),
         migrations.CreateModel(
-            name='Option',
+            name="Option",
             fields=[
-                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('value', models.TextField()),
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("value", models.TextField()),
             ],
             options={
-                "verbose_name": "option", "verbose_name_plural": "options", "verbose_name": "option", "verbose_name_plural": "options", "db_table": "options",
+                "verbose_name": "option",
+                "verbose_name_plural": "options",
+                "db_table": "options",
             },
         ),
         migrations.CreateModel(
-            name='Version',
+            name="Version",
             fields=[
-                ('name', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('number', models.BigIntegerField(default=0)),
+                ("name", models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ("number", models.BigIntegerField(default=0)),
             ],
             options={
-                "verbose_name": "configuration version", "verbose_name_plural": "configuration versions", "verbose_name": "configuration version", "verbose_name_plural": "configuration versions", "db_table": "config_versions",
+                "verbose_name": "configuration version",
+                "verbose_name_plural": "configuration versions",
+                "db_table": "config_versions",
             },
         ),
         migrations.RunPython(first_versions, migrations.RunPython.noop),

@@ -5,7 +5,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -14,21 +13,23 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Redemption',
+            name="Redemption",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user_id', models.BigIntegerField(default=0)),
-                ('key_digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('key', vault.fields.EncryptedTextField(db_column='key_encrypted')),
-                ('status', models.IntegerField(choices=[(1, 'unused'), (2, 'disabled'), (3, 'used')], default=1)),
-                ('name', models.CharField(db_index=True, max_length=64)),
-                ('quota', models.BigIntegerField()),
-                ('created_time', models.BigIntegerField()),
-                ('redeemed_time', models.BigIntegerField(default=0)),
-                ('used_by', models.BigIntegerField(db_index=True, default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("user_id", models.BigIntegerField(default=0)),
+                ("key_digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("key", vault.fields.EncryptedTextField(db_column="key_encrypted")),
+                ("status", models.IntegerField(choices=[(1, "unused"), (2, "disabled"), (3, "used")], default=1)),
+                ("name", models.CharField(db_index=True, max_length=64)),
+                ("quota", models.BigIntegerField()),
+                ("created_time", models.BigIntegerField()),
+                ("redeemed_time", models.BigIntegerField(default=0)),
+                ("used_by", models.BigIntegerField(db_index=True, default=0)),
             ],
             options={
-                "verbose_name": "redemption code", "verbose_name_plural": "redemption codes", "verbose_name": "redemption code", "verbose_name_plural": "redemption codes", "db_table": "redemptions",
+                "verbose_name": "redemption code",
+                "verbose_name_plural": "redemption codes",
+                "db_table": "redemptions",
             },
         ),
     ]
