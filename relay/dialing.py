@@ -118,13 +118,16 @@ class Dialer:
 
     async def dial(self, destination: Destination, protocol: Callable[[], P]) -> P:
         """Raises OSError (ssl.SSLError included), TimeoutError, CannotDial."""
-        async with asyncio.timeout(self._timeout):
-            if destination.proxy:
-                return await self._through_proxy(destination, protocol)
-            loop = asyncio.get_running_loop()
-            context = self._context() if destination.tls else None
-            _, made = await loop.create_connection(protocol, destination.host, destination.port, ssl=context)
-            return made
+        try:
+            async with asyncio.timeout(self._timeout):
+                if destination.proxy:
+                    return await self._through_proxy(destination, protocol)
+                loop = asyncio.get_running_loop()
+                context = self._context() if destination.tls else None
+                _, made = await loop.create_connection(protocol, destination.host, destination.port, ssl=context)
+                return made
+        except ValueError as error:  # a name that no resolver takes, a proxy's address that cannot be read
+            raise CannotDial("the address or its proxy's cannot be used") from error
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:

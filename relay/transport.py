@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._until_close = False  # the body has no length and ends with the connection (RFC 9112, 6.3)
         self._bodiless = False
+        self._surplus = False  # the server has begun a second answer to one request
         self._error: Exception | None = None
         self._silent = True
         self._closed = False
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._head, self._headers, self._head_size = None, [], 0
         self._complete = self._keep_alive = self._until_close = False
         self._bodiless = bodiless
+        self._surplus = False
         self._silent = True
         if len(body) < 65536:
             self._transport.write(head + body)
@@ -98,7 +100,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        return self._complete and self._keep_alive and not self._closed and not self._body
+        return self._complete and self._keep_alive and not self._surplus and not self._closed and not self._body
 
     @property
     def open(self) -> bool:
@@ -168,11 +170,17 @@ class Connection(asyncio.Protocol):
 
     # --- httptools ----------------------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        self._surplus = self._complete
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        if not self._surplus:
+            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
+        if self._surplus:
+            return
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer (100, 103): the real one follows
             self._headers = []
@@ -191,7 +199,7 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def on_message_complete(self) -> None:
-        if self._head is None:
+        if self._head is None or self._surplus:
             return
         assert self._parser is not None
         self._keep_alive = self._parser.should_keep_alive() and not self._until_close

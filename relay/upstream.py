@@ -148,14 +148,19 @@ class Answer:
             while (chunk := await self._next()) is not None:
                 yield chunk
         elif encoding in ("gzip", "x-gzip", "deflate"):
-            inflate = zlib.decompressobj(wbits=47)
+            inflate, empty = zlib.decompressobj(wbits=47), True
             while (chunk := await self._next()) is not None:
+                empty = False
                 try:
                     while chunk:
+                        if inflate.eof:  # a further member of the same content (RFC 1952, 2.2)
+                            inflate = zlib.decompressobj(wbits=47)
                         yield inflate.decompress(chunk, PIECE)
-                        chunk = inflate.unconsumed_tail
+                        chunk = inflate.unconsumed_tail or inflate.unused_data
                 except zlib.error as error:
                     raise UpstreamUnreachable("the upstream's compressed answer is damaged") from error
+            if not inflate.eof and not empty:
+                raise UpstreamUnreachable("the upstream's compressed answer is cut off")
         else:
             raise UpstreamError("the upstream compressed its answer in a way it was not asked to", code="bad_response")
 
