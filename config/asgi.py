@@ -14,6 +14,8 @@ from django.core.asgi import get_asgi_application
 console = get_asgi_application()
 
 from config import intake  # noqa: E402
+from jobs import running  # noqa: E402
+from jobs.runner import STOP, Runner  # noqa: E402
 from relay.app import Relay, handles  # noqa: E402  (models can be imported only now)
 from relay.asgi import Receive, Scope, Send  # noqa: E402
 from relay.worker import Worker  # noqa: E402
@@ -27,6 +29,7 @@ class Application:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._relay: Relay | None = None
+        self._runner: Runner | None = None
         self._room = asyncio.Semaphore(max(1, min(MOST_AT_ONCE, settings.SQL_MAX_OPEN_CONNS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +61,19 @@ class Application:
             self._worker = Worker()
             self._worker.start()
             self._relay = Relay(self._worker)
+            if settings.IS_MASTER:
+                self._runner = Runner()
+                self._runner.start()
         return self._relay
+
+    async def _stopped(self) -> None:
+        """Periodic work first: what a slave was asked to do by hand ends here too."""
+        if self._runner is not None:
+            await asyncio.to_thread(self._runner.stop)
+        else:
+            await asyncio.to_thread(running.stop_all, STOP)
+        if self._worker is not None:
+            await self._worker.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -67,8 +82,7 @@ class Application:
                 self._started()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._worker is not None:
-                    await self._worker.stop()
+                await self._stopped()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -207,6 +207,7 @@ INSTALLED_APPS = [
     "config",
     "options",
     "audit",
+    "jobs",
     "accounts",
     "channels_app",
     "billing",

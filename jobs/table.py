@@ -1,0 +1,29 @@
+"""Every periodic piece of work, in one place. A row is all there is to do to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from jobs.schedule import Job
+
+HOUR = 3600  # seconds
+
+
+def every(seconds: int) -> Callable[[], int | None]:
+    """The same period always."""
+    return lambda: seconds
+
+
+def minutes(setting: str) -> Callable[[], int | None]:
+    """The period that a variable gives in minutes; unset or 0 is off."""
+
+    def period() -> int | None:
+        value: int | None = getattr(settings, setting)
+        return value * 60 if value else None
+
+    return period
+
+
+JOBS: tuple[Job, ...] = ()
