@@ -88,7 +88,7 @@ class Books:
 
     async def post(self, entry: Entry) -> Outcome:
         """Durable when this returns. Being cancelled while waiting does not withdraw the entry."""
-        return await asyncio.shield(self.submit(entry))
+        return await self.submit(entry)  # cancelling cancels the future alone, and _deliver passes over it
 
     # --- the thread -------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Context, Decimal
+from functools import lru_cache
 
 from billing.images import image_problem, size_factor
 
@@ -127,6 +128,7 @@ def transcription_charge(price: Price, transcript_tokens: int) -> int:
     return text_cost(price, transcript_tokens, 0)
 
 
+@lru_cache(maxsize=4096)
 def log_content(price: Price, kind: str) -> str:
     """The ratios as a log row shows them (the contract's text): model x group, and x completion where there is one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
@@ -47,6 +48,7 @@ def networks(value: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> Address | None:
     """An address as it may stand in a header: with a port, in brackets, quoted, or IPv4 in IPv6 clothes."""
     text = text.strip().strip('"')

@@ -14,8 +14,11 @@ from relay.asgi import Receive
 from relay.errors import CallerLeft
 
 
+WATCH_AFTER = 0.2  # seconds a call may take before somebody listens for its caller's departure: most are over by then
+
+
 class Lifeline:
-    """Belongs to the task that serves the call. `watch` starts listening for the caller's departure."""
+    """Belongs to the task that serves the call. `watch` starts listening for the caller's departure, a little later."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -23,13 +26,19 @@ class Lifeline:
         assert task is not None
         self._task: asyncio.Task[Any] = task
         self._watcher: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._open = False
         self.reason: BaseException | None = None
 
     def watch(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._begin)
+
+    def _begin(self) -> None:
         self._watcher = asyncio.create_task(self._listen())
 
     def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
         if self._watcher:
             self._watcher.cancel()
 

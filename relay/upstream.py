@@ -175,6 +175,8 @@ class Answer:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamError beyond `limit` bytes, counted after decompression."""
+        if self.header("content-encoding").lower() in ("", "identity"):
+            return await self._read_plain(limit)
         parts: list[bytes] = []
         size = 0
         async for chunk in self.chunks():
@@ -182,6 +184,17 @@ class Answer:
             if size > limit:
                 raise UpstreamError("the upstream's answer is too long", code="answer_too_large")
             parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _read_plain(self, limit: int) -> bytes:
+        """`read` without the generator that decompressing needs: the usual answer is one chunk and its end."""
+        parts = [await self._next() or b""]
+        size = len(parts[0])
+        while size <= limit and (chunk := await self._next()) is not None:
+            size += len(chunk)
+            parts.append(chunk)
+        if size > limit:
+            raise UpstreamError("the upstream's answer is too long", code="answer_too_large")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
