@@ -81,6 +81,6 @@ def _enter(user_id: int, kind: EntryKind, amount: int, note: str, actor_id: int,
     )
 
 
-def write_log(user_id: int, type: LogType, content: str, **fields: Any) -> None:
+def write_log(user_id: int, kind: LogType, content: str, **fields: Any) -> None:
     """One log row that is not a charge (top-up, management, system, test). `fields` are columns of `Log`."""
-    Log.objects.create(user_id=user_id, type=type, content=content, created_at=int(time.time()), **fields)
+    Log.objects.create(user_id=user_id, type=kind, content=content, created_at=int(time.time()), **fields)

@@ -13,7 +13,6 @@ from typing import Any
 from relay.asgi import Receive
 from relay.errors import CallerLeft
 
-
 WATCH_AFTER = 0.2  # seconds a call may take before somebody listens for its caller's departure: most are over by then
 
 

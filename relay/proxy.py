@@ -27,13 +27,40 @@ from relay.worker import Worker
 PREFIX = "/v1/oneapi/proxy/"
 # Of the caller's request: hop by hop (RFC 9110, 7.6.1), ours, or a credential of this gateway.
 NOT_SENT = frozenset(
-    "host content-length content-encoding accept-encoding connection keep-alive te trailer transfer-encoding upgrade"
-    " proxy-authorization proxy-connection authorization x-api-key api-key x-goog-api-key cookie".split()
+    {
+        "host",
+        "content-length",
+        "content-encoding",
+        "accept-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+        "proxy-connection",
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cookie",
+    }
 )
 # Of the upstream's answer: hop by hop, undone by decompression, or dangerous under our own name.
 NOT_PASSED_ON = frozenset(
-    "content-length content-encoding connection keep-alive transfer-encoding upgrade trailer set-cookie"
-    " strict-transport-security x-oneapi-request-id".split()
+    {
+        "content-length",
+        "content-encoding",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+        "trailer",
+        "set-cookie",
+        "strict-transport-security",
+        "x-oneapi-request-id",
+    }
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import orjson
@@ -35,7 +36,7 @@ def usage_of(document: dict[str, Any]) -> Usage | None:
 
 def _count(value: Any) -> int:
     """A token count as reported; what is negative, absurd or no number counts as 0 or the bound."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return 0
     return int(min(max(value, 0), MOST_TOKENS))
 
@@ -48,11 +49,13 @@ def read_json(call: Call, body: bytes) -> Generated:
         raise UpstreamError("the upstream's answer is not JSON", code="unmarshal_response_body_failed") from error
     if not isinstance(document, dict):
         raise UpstreamError("the upstream's answer is not a JSON object", code="unmarshal_response_body_failed")
-    if "choices" not in document and "data" not in document:
+    if not document.get("choices") and not document.get("data"):
         found = find_error(document)
         if found:
             message, kind, param, code = found
-            raise UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
+            error = UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
+            error.structured = True
+            raise error
     generated = Generated(usage=usage_of(document), finished=True)
     if generated.usage is None and call.mode in (Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS):
         for choice in _dicts(document.get("choices")):

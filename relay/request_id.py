@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from functools import lru_cache
 
-_second = (-1, "")
+
+@lru_cache(maxsize=2)
+def _written(second: int) -> str:
+    """The formatted second, worth remembering: formatting costs more than all the rest."""
+    return time.strftime("%Y%m%d%H%M%S", time.localtime(second))
 
 
 def new() -> str:
     """An opaque id of 23 to 31 digits, unique for all practical purposes."""
-    global _second  # the formatted second, worth remembering: strftime costs more than the rest
     # Not secrets: a call to the system lets go of the GIL, and the books' thread takes it. Seeded anew after a fork.
-    nanoseconds = time.time_ns()
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    if seconds != _second[0]:
-        _second = (seconds, time.strftime("%Y%m%d%H%M%S", time.localtime(seconds)))
-    return f"{_second[1]}{rest}{random.randrange(10_000_000, 100_000_000)}"  # noqa: S311
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_written(seconds)}{rest}{random.randrange(10_000_000, 100_000_000)}"  # noqa: S311
