@@ -115,7 +115,8 @@ class Relay:
             head = head if head.path == path else _at(head, path)
             await serve(self._worker, head, mode, receive, reply)
         elif head.method == "POST" and (engine := ENGINE.fullmatch(path)):
-            await serve(self._worker, head, Mode.EMBEDDINGS, receive, reply, engine["model"])
+            # As the plain route with the model in the body, so that no upstream finds two models to choose from.
+            await serve(self._worker, _at(head, "/v1/embeddings"), Mode.EMBEDDINGS, receive, reply, engine["model"])
         elif path.startswith(PROXY):
             await serve_proxy(self._worker, head, receive, reply)
         elif head.method == "GET" and path == "/v1/models":

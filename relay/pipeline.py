@@ -232,7 +232,10 @@ class Relay:
         return answer
 
     async def _again_without_usage(self, attempt: Attempt, answer: Answer) -> Answer:
-        """A 400 that names the member we added: the upstream does not know it. Ask again without, and remember it."""
+        """A 400 that names the member we added: perhaps the upstream does not know it. Ask again without.
+
+        Remembered only when that helps: what else a caller wrote there may be what was refused.
+        """
         async with self._lifeline.interruptible():
             body = await answer.read(ERROR_LIMIT)
         pause = answer.retry_after
@@ -240,8 +243,14 @@ class Relay:
         if b"stream_options" not in body and b"include_usage" not in body:
             raise normalise(answer.status, body, pause)
         attempt.asks_usage = False
-        await asyncio.to_thread(_remember_refusal, attempt.route.channel_id)
-        return await self._send(attempt)
+        again = await self._send(attempt)
+        try:
+            if again.status in (200, 201):
+                await asyncio.to_thread(_remember_refusal, attempt.route.channel_id)
+        except BaseException:
+            again.close()
+            raise
+        return again
 
     async def _failed(self, answer: Answer) -> UpstreamError:
         async with self._lifeline.interruptible():

@@ -78,8 +78,17 @@ def members(text: str) -> list[tuple[str, int, int]]:
         found.append((name, start, position))
 
 
+def first_item(text: str, start: int) -> tuple[int, int]:
+    """Where the first item of the array that begins at `start` begins and ends. The array is not empty."""
+    begin = _WHITE.match(text, start + 1).end()  # type: ignore[union-attr]
+    return begin, _DECODER.raw_decode(text, begin)[1]
+
+
 def replace(body: bytes, document: dict[str, Any], changes: dict[str, Any]) -> bytes:
-    """The body with these members set; those it lacks are put in front. `document` is its parsed form."""
+    """The body with these members set; those it lacks are put in front. `document` is its parsed form.
+
+    A value that is an orjson.Fragment is written as it stands.
+    """
     present = {name for name in changes if name in document}
     if present:
         text = body.decode()

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from relay import multipart, splice
 from relay.types import Attempt, Call, Mode
 
@@ -43,24 +45,36 @@ def _changes(call: Call, attempt: Attempt) -> dict[str, Any]:
     if attempt.asks_usage:
         changes["stream_options"] = {**(document.get("stream_options") or {}), "include_usage": True}
     if attempt.max_tokens is not None:
-        changes[_maximum(call, attempt)] = attempt.max_tokens
+        changes |= _maxima(call, attempt, attempt.max_tokens)
     if attempt.route.system_prompt and call.mode is Mode.CHAT:
-        changes["messages"] = _with_system_prompt(document["messages"], attempt.route.system_prompt)
+        changes["messages"] = _with_system_prompt(call, attempt.route.system_prompt)
     return changes
 
 
-def _maximum(call: Call, attempt: Attempt) -> str:
-    for name in ("max_completion_tokens", "max_tokens"):
-        if call.document.get(name) is not None:
-            return name
-    return "max_completion_tokens" if attempt.model.startswith(REASONING) else "max_tokens"
+def _maxima(call: Call, attempt: Attempt, most: int) -> dict[str, int]:
+    """Every maximum the caller named, lowered: which of two an upstream obeys is not ours to know."""
+    named = {
+        name: min(value, most)
+        for name in ("max_completion_tokens", "max_tokens")
+        if (value := call.document.get(name))  # a 0 limits nothing
+    }
+    return named or {"max_completion_tokens" if attempt.model.startswith(REASONING) else "max_tokens": most}
 
 
-def _with_system_prompt(messages: list[dict[str, Any]], prompt: str) -> list[dict[str, Any]]:
-    """The channel's prompt in place of a leading system message, else in front (relay contract, 8.3)."""
-    if messages[0].get("role") == "system":
-        return [{**messages[0], "content": prompt}, *messages[1:]]
-    return [{"role": "system", "content": prompt}, *messages]
+def _with_system_prompt(call: Call, prompt: str) -> orjson.Fragment:
+    """The channel's prompt in place of a leading system message, else in front (relay contract, 8.3).
+
+    All else in the messages keeps its bytes.
+    """
+    text = call.body.decode()
+    start, end = next((start, end) for name, start, end in splice.members(text) if name == "messages")
+    begin, after = splice.first_item(text, start)
+    first = call.document["messages"][0]
+    if first.get("role") == "system":
+        changed = splice.replace(text[begin:after].encode(), first, {"content": prompt})
+    else:
+        changed = orjson.dumps({"role": "system", "content": prompt}) + b"," + text[begin:after].encode()
+    return orjson.Fragment(text[start:begin].encode() + changed + text[after:end].encode())
 
 
 def _without(body: bytes, unwanted: list[str], renames: Mapping[str, str]) -> bytes:

@@ -35,7 +35,10 @@ def read(mode: Mode, head: Head, body: bytes, model_in_path: str = "") -> Call:
         document: dict[str, Any] = dict(form.fields)
     else:
         document = splice.parse(body, _code(mode))
-    model = document.get("model") or model_in_path or DEFAULT_MODELS.get(mode, "")
+        if model_in_path and not document.get("model"):
+            body = splice.replace(body, document, {"model": model_in_path})
+            document["model"] = model_in_path
+    model = document.get("model") or DEFAULT_MODELS.get(mode, "")
     if not isinstance(model, str):
         raise BadRequest("model must be a string", code=_code(mode))
     if not model:
