@@ -18,7 +18,7 @@ from channels_app.snapshot import Snapshot
 from options import versions
 from relay.authenticate import Callers
 from relay.dialing import ProxyRules
-from relay.route import Pauses
+from relay.health import Health
 from relay.upstream import Clients
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Worker:
     def __init__(self) -> None:
         self.books = Books()
         self.callers = Callers()
-        self.pauses = Pauses()
+        self.health = Health()
         self.clients = Clients(
             proxy=settings.RELAY_PROXY,
             environment=ProxyRules(settings.HTTP_PROXY, settings.HTTPS_PROXY, settings.NO_PROXY),
@@ -59,27 +59,25 @@ class Worker:
         gc.freeze()  # what was imported stays: no collection has to look at it again
         gc.set_threshold(GARBAGE, 20, 50)
         self.books.start()
+        self.health.start()
         self._watcher.start()
 
     async def stop(self) -> None:
         """Called when no request runs any more: what is waiting for the books is written first."""
         self._stopping.set()
         await self.books.stop()
+        await asyncio.to_thread(self.health.stop)
         self.clients.close()
         self.callers.close()
 
     def _watch(self) -> None:
         """Replace the snapshot and forget identities when their versions move. Survives a database that is away."""
-        warmed = False
         while not self._stopping.is_set():
             try:
                 self._look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
                 connections.close_all()
-            if not warmed and self._snapshot is not None:
-                warmed = True
-                tokens.warm()  # vocabularies take half a second to build: not in the first call that needs them
             self._stopping.wait(min(POLL, settings.SYNC_FREQUENCY or POLL))
         connections.close_all()
 
@@ -106,6 +104,7 @@ class Worker:
             seen = versions.read()
             if self._snapshot is None or seen[versions.ROUTING] != self._snapshot.version:
                 self._snapshot = routing.load()
+                self.health.follow(self._snapshot)
             if seen[versions.IDENTITIES] != self._identities:
                 self._identities = seen[versions.IDENTITIES]
                 self.callers.forget()

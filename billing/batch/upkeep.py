@@ -22,9 +22,10 @@ def expired(limit: int = 200) -> list[Settlement]:
     """Settlements for holds whose process has gone (I5): the recorded progress of a stream, else a release."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT request_id, user_id, token_id, amount, token_amount, channel_id, username, token_name,"
-            " model_name, prompt_tokens, completion_tokens, charge, content, created_at"
-            " FROM holds WHERE expires_at < %s ORDER BY expires_at LIMIT %s",
+            "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"
+            " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
+            " t.unlimited_quota FROM holds h LEFT JOIN tokens t ON t.id = h.token_id"
+            " WHERE h.expires_at < %s ORDER BY h.expires_at LIMIT %s",
             (int(time.time()), limit),
         )
         rows = cursor.fetchall()
@@ -33,7 +34,7 @@ def expired(limit: int = 200) -> list[Settlement]:
             request_id=row[0],
             user_id=row[1],
             token_id=row[2],
-            limited=row[4] > 0,
+            limited=row[4] > 0 or (row[14] is not None and not row[14]),
             held=row[3],
             charge=row[11] or None,
             channel_id=row[5],
