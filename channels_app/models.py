@@ -70,3 +70,37 @@ class Ability(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}/{self.model}"
+
+
+class BreakerState(models.IntegerChoices):
+    CLOSED = 0, _("closed")
+    OPEN = 1, _("open")
+    HALF_OPEN = 2, _("half open")
+
+
+class ChannelHealth(models.Model):
+    """What live traffic told about one channel: its circuit breaker's last change, and the latest outcomes.
+
+    A table of its own, since it is written while calls are settled on the channel's row. Written by
+    `channels_app.health` alone. Each worker has a breaker of its own; the row shows the last change of any of them.
+    """
+
+    channel = models.OneToOneField(
+        Channel, on_delete=models.CASCADE, related_name="health", primary_key=True, db_constraint=False
+    )
+    breaker_state = models.IntegerField(choices=BreakerState.choices, default=BreakerState.CLOSED)
+    opened_until = models.BigIntegerField(default=0)  # Unix seconds; 0 while closed
+    failures = models.IntegerField(default=0)  # in a row, when it opened
+    openings = models.IntegerField(default=0)  # in a row, without a success between them
+    last_failure = models.TextField(default="", blank=True)  # what the upstream said, redacted
+    changed_at = models.BigIntegerField(default=0)  # Unix seconds of the breaker's last change
+    outcomes = models.TextField(default="", blank=True)  # of the latest calls, oldest first: "1" well, "0" failed
+    outcomes_version = models.BigIntegerField(default=0)  # raised with every change of outcomes
+
+    class Meta:
+        db_table = "channel_healths"
+        verbose_name = _("health of a channel")
+        verbose_name_plural = _("health of channels")
+
+    def __str__(self) -> str:
+        return f"health of channel #{self.pk}"

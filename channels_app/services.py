@@ -137,6 +137,16 @@ def disable_automatically(channel_id: int, reason: str) -> bool:
 
 
 @transaction.atomic
+def enable_automatically(channel_id: int) -> bool:
+    """Put back what was disabled automatically, never by hand. True for the one caller whose call changed it."""
+    if not _write_status(channel_id, ChannelStatus.ENABLED, "", only_if=ChannelStatus.AUTO_DISABLED):
+        return False
+    record(SYSTEM, "channel.enable", f"channel:{channel_id}")
+    versions.bump(versions.ROUTING)
+    return True
+
+
+@transaction.atomic
 def record_refuses_stream_options(channel_id: int) -> bool:
     """Remember that the upstream answers 400 to stream_options; False when that was known, or the channel is gone."""
     if not Channel.objects.filter(pk=channel_id, refuses_stream_options=False).update(refuses_stream_options=True):

@@ -124,9 +124,15 @@ class BooksAway(GatewayError):
 
 
 class UpstreamError(RelayError):
-    """`retry`: another channel may do better. `retry_after`: seconds the provider asked for, None if it did not."""
+    """`retry`: another channel may do better. `retry_after`: seconds the provider asked for, None if it did not.
+
+    `answered` is the status the provider itself answered with, 0 where it did not answer with an error; `structured`
+    whether it explained itself in JSON. What both say about the channel: `channels_app.faults`.
+    """
 
     status, code, kind = 502, "bad_response", "upstream_error"
+    answered = 0
+    structured = False
 
     def __init__(self, message: str, *, retry: bool = True, retry_after: float | None = None, **rest: Any) -> None:
         super().__init__(message, **rest)

@@ -68,11 +68,11 @@ async def plan_for(worker: Worker, caller: Caller, model: str, suffix: str) -> t
     """The channels of a call. What is refused is looked up once more: its channel may have been made a moment ago."""
     try:
         snapshot = current(worker)
-        return snapshot, Plan(snapshot, caller, model, suffix, worker.pauses)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
     except RelayError:
         await worker.look_again()
         snapshot = current(worker)
-        return snapshot, Plan(snapshot, caller, model, suffix, worker.pauses)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
 
 
 def current(worker: Worker) -> Snapshot:
@@ -134,7 +134,8 @@ class Relay:
             error.message[:200],
         )
         if error.retry_after is not None and error.status in (429, 503):
-            self._worker.pauses.pause(route.channel_id, error.retry_after)
+            self._worker.health.pause(route.channel_id, error.retry_after)
+        self._worker.health.report(route, error)
 
     async def _attempt(self, route: Route) -> None:
         call = self._call
@@ -277,6 +278,7 @@ class Relay:
             generated = reading.read_json(call, body)
         if call.stream and call.mode in openai_body.STREAMS_WITH_USAGE:
             raise UpstreamError("the upstream answered a stream request without a stream", code="bad_response")
+        self._worker.health.report(attempt.route, None)
         await self._secured()
         await self._settle(attempt, generated)
         headers = [(name.encode(), value.encode("latin-1")) for name in PASSED_ON if (value := answer.header(name))]
@@ -290,12 +292,15 @@ class Relay:
         try:
             async with self._lifeline.interruptible():
                 ending = await stream.forward(answer, self._secured)
+            self._worker.health.report(attempt.route, None)
         except CallerLeft:
             if not self._reply.started:
                 raise
         except RelayError as error:
             if not self._reply.started:
                 raise
+            if isinstance(error, UpstreamError):
+                self._worker.health.report(attempt.route, error)
             ending = error_event(error, self._reply.request_id)
         finally:
             # The upstream first: the caller has left, the balance is gone, or all has been said.

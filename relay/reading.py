@@ -53,9 +53,9 @@ def read_json(call: Call, body: bytes) -> Generated:
         found = find_error(document)
         if found:
             message, kind, param, code = found
-            error = UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
-            error.structured = True
-            raise error
+            failure = UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
+            failure.structured = True
+            raise failure
     generated = Generated(usage=usage_of(document), finished=True)
     if generated.usage is None and call.mode in (Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS):
         for choice in _dicts(document.get("choices")):

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import random
-import time
 
 from accounts.callers import Caller
 from channels_app.snapshot import Availability, Route, Snapshot, available, choose
 from relay.errors import BadRequest, Forbidden, ModelNotFound, NoChannel
-
-
-class Pauses:
-    """Channels an upstream asked to be left alone for a while (Retry-After), in this worker."""
-
-    def __init__(self) -> None:
-        self._until: dict[int, float] = {}
-
-    def pause(self, channel_id: int, seconds: float) -> None:
-        self._until[channel_id] = time.monotonic() + seconds
-
-    def now(self) -> frozenset[int]:
-        if not self._until:
-            return frozenset()
-        moment = time.monotonic()
-        self._until = {channel_id: until for channel_id, until in self._until.items() if until > moment}
-        return frozenset(self._until)
+from relay.health import Health
 
 
 class Plan:
     """The channels of one call. A channel named by the key's suffix is the only one, and is not tried twice."""
 
-    def __init__(self, snapshot: Snapshot, caller: Caller, model: str, suffix: str, pauses: Pauses) -> None:
+    def __init__(self, snapshot: Snapshot, caller: Caller, model: str, suffix: str, health: Health) -> None:
         """Raises BadRequest, Forbidden, ModelNotFound, NoChannel."""
-        self._pauses = pauses
+        self._health = health
         self._tried: frozenset[int] = frozenset()
         self._named = named(snapshot, suffix) if suffix else None
         self._tiers = snapshot.tiers(caller.group, model)
@@ -47,18 +30,22 @@ class Plan:
         self.retries = 0 if self._named else snapshot.options["RetryTimes"]
 
     def next(self) -> Route | None:
-        """The channel to try now, None when all were tried. Paused ones come last."""
+        """The channel to try now, None when all were tried. Those to be left alone come last, the least bad first."""
+        route = self._next()
+        if route is not None:
+            self._tried |= {route.channel_id}
+            self._health.chosen(route)
+        return route
+
+    def _next(self) -> Route | None:
         if self._named is not None:
             only, self._named = self._named, None
             return only
-        paused = self._pauses.now()
-        route: Route | None = None
-        if paused:
-            route = choose(self._tiers, self._tried | paused, random.random)
-        if route is None:
-            route = choose(self._tiers, self._tried, random.random)
-        if route is not None:
-            self._tried |= {route.channel_id}
+        avoided = self._health.avoided()
+        route = choose(self._tiers, self._tried | avoided, random.random)
+        if route is None and avoided:
+            left = (route for tier in self._tiers for route in tier.routes if route.channel_id not in self._tried)
+            return min(left, key=lambda one: self._health.back_at(one.channel_id), default=None)
         return route
 
 

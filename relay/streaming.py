@@ -123,4 +123,6 @@ def error_event(error: RelayError, request_id: str) -> bytes:
 def _first_event_error(shown: list[bytes]) -> UpstreamError:
     """The upstream's first event is an error: nothing was sent, so another channel may answer."""
     payload = sse.payload(shown[-1]) if shown else None
-    return normalise(502, payload or b"", None)
+    error = normalise(502, payload or b"", None)
+    error.answered = 0  # 502 is what we make of it
+    return error

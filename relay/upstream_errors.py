@@ -50,6 +50,7 @@ def normalise(status: int, body: bytes, retry_after: float | None) -> UpstreamEr
     )
     # Any JSON value may be the code of an upstream's own error object, null included.
     error.code = code if found is not None else "bad_response_status_code"
+    error.answered, error.structured = status, isinstance(document, dict)
     return error
 
 
