@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import services
+from accounts import services, verification
 from accounts.http import actor_of, keep_signed_in, session_user, sign_in, sign_out
 from accounts.models import User
 from accounts.refusals import BadField, BadName, BadPassword, WrongPassword
@@ -62,12 +62,15 @@ class SignIn(PublicView):
     def post(self, request: Request) -> Response:
         """By user name or e-mail address. Browsers keep what `data` says of the account."""
         refuse_foreign_origin(request._request)
-        if not option_services.load()["PasswordLoginEnabled"]:
+        options = option_services.load()
+        if not options["PasswordLoginEnabled"]:
             raise Refusal("管理员关闭了密码登录")
         body = read_body(request)
         name, password = body.text("username"), body.text("password")
         required(request, name and password)
         throttling.check_password_tries(name)
+        if not throttling.few_wrong_passwords(name):
+            turnstile.check(request, options)
         try:
             user = services.authenticate(name, password)
         except WrongPassword:
@@ -96,15 +99,15 @@ class Register(PublicView):
         if not options["PasswordRegisterEnabled"]:
             raise Refusal("管理员关闭了通过密码进行注册，请使用第三方账户验证的形式进行注册")
         body = read_body(request)
-        if options["EmailVerificationEnabled"]:
-            if not (body.text("email") and body.text("verification_code")):
-                raise Refusal("管理员开启了邮箱验证，请输入邮箱地址和验证码")
-            raise Refusal("验证码错误或已过期")  # codes are not sent yet, so none can be right
+        email, code = body.text("email"), body.text("verification_code")
+        if options["EmailVerificationEnabled"] and not (email and code):
+            raise Refusal("管理员开启了邮箱验证，请输入邮箱地址和验证码")
         try:
-            services.register(
+            verification.register(
                 username=body.text("username"),
                 password=body.text("password"),
                 inviter_code=body.text("aff_code"),
+                proven=(email, code) if options["EmailVerificationEnabled"] else None,
                 actor=actor_of(request._request),
             )
         except BAD_INPUT:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from accounts import api, api_tokens, api_users
+from accounts import api, api_tokens, api_users, api_verification
 from api.routing import both
 
 urlpatterns = [
     *both("user/login", api.SignIn),
     *both("user/logout", api.SignOut),
     *both("user/register", api.Register),
+    *both("verification", api_verification.Verification),
+    *both("reset_password", api_verification.ResetLink),
+    *both("user/reset", api_verification.ResetPassword),
+    *both("oauth/email/bind", api_verification.BindEmail),
     *both("user/self", api.Self),
     *both("user/dashboard", api.Dashboard),
     *both("user/token", api.AccessToken),

@@ -45,6 +45,18 @@ class WrongPassword(Refused):
     text = "用户名或密码错误，或用户已被封禁"
 
 
+class WrongCode(Refused):
+    """The code from the mail is not this, expired, used, or guessed at too often."""
+
+    text = "验证码错误或已过期"
+
+
+class WrongLink(Refused):
+    """The token of a reset link, likewise."""
+
+    text = "重置链接非法或已过期"
+
+
 class NotPermitted(Refused):
     """The actor's level does not allow it (management contract, 1.5)."""
 

@@ -42,6 +42,7 @@ __all__ = [
     "SeededRoot",
     "access_token_digest",
     "authenticate",
+    "bind_email",
     "create_token",
     "create_user",
     "delete_self",
@@ -53,6 +54,7 @@ __all__ = [
     "new_key",
     "register",
     "renew_access_token",
+    "reset_password",
     "seed_root",
     "token_digest",
     "top_up",
@@ -62,6 +64,7 @@ __all__ = [
 
 ROOT_QUOTA = 500_000_000_000_000
 AFF_LENGTH = 4
+RESET_PASSWORD_LENGTH = 12  # characters, as the contract's
 IDENTITY_LENGTHS = {"github_id": 64, "wechat_id": 128, "lark_id": 128, "oidc_id": 255}  # characters, as the columns
 IDENTITIES = tuple(IDENTITY_LENGTHS)
 
@@ -254,6 +257,31 @@ def update_self(user: User, actor: Actor, changes: Mapping[str, str], *, session
         session_key,
     )
     return target
+
+
+@transaction.atomic
+def bind_email(user_id: int, actor: Actor, email: str) -> None:
+    """The user's address from now on; that they read its mail is the caller's to know. Raises EmailTaken, BadField."""
+    _apply(User.objects.select_for_update().get(pk=user_id), actor, {"email": email})
+
+
+@transaction.atomic
+def reset_password(email: str, actor: Actor) -> str:
+    """A drawn password for the enabled account with this address, which must be changed at the next sign-in.
+
+    Every session and the management token end (remedy S24): whoever had them may be the reason. Raises UnknownUser.
+    """
+    user = User.objects.select_for_update().filter(email_key=fold(email), status=UserStatus.ENABLED).first()
+    if user is None or not fold(email):
+        raise UnknownUser
+    password = "".join(secrets.choice(LETTERS) for _ in range(RESET_PASSWORD_LENGTH))
+    user.set_password(password)
+    user.must_change_password = True
+    user.access_token_digest = None
+    user.save(update_fields=["password", "must_change_password", "access_token_digest"])
+    end_sessions(user.pk)
+    record(actor, "user.reset_password", f"user:{user.pk}")
+    return password
 
 
 @transaction.atomic

@@ -12,10 +12,12 @@ FOREIGN_ORIGIN = "无权进行此操作，请求来自其他网站"
 NOT_FOUND = "record not found"
 NO_PRIMARY_KEY = "WHERE conditions required"
 QUOTA_OUT_OF_RANGE = "额度超出允许的范围"
+MAIL_NOT_SET_UP = "SMTP 服务器未配置"
 BODY_TOO_LARGE = "请求体过大"
 
 _INVALID_PARAMETER = {"en": "invalid parameter", "zh": "无效的参数"}
 _INVALID_INPUT = {"en": "Invalid input, please check your input", "zh": "无效的输入，请检查您的输入"}
+_MAIL_FAILED = {"en": "failed to send email: ", "zh": "发送邮件失败："}
 
 
 def _language(request: HttpRequest) -> str:
@@ -29,3 +31,7 @@ def invalid_parameter(request: HttpRequest) -> str:
 
 def invalid_input(request: HttpRequest) -> str:
     return _INVALID_INPUT[_language(request)]
+
+
+def mail_failed(request: HttpRequest, reason: str) -> str:
+    return _MAIL_FAILED[_language(request)] + reason

@@ -13,7 +13,10 @@ from api.windows import Limit
 
 CRITICAL = Limit("CT", 20, 1200)  # by address, one count for all routes so marked
 WRONG_PASSWORDS = Limit("LG", 30, 1200)  # by account, whatever the address
+SUSPICIOUS = Limit("LG", 5, 1200)  # the same count: from here on a sign-in must pass Turnstile, where that is on
 WRONG_CODES = Limit("RC", 10, 1200)  # redemption codes that do not exist, by user
+WRONG_EMAIL_CODES = Limit("EC", 10, 1200)  # codes from no mail of ours, by user
+MAILS = Limit("ML", 5, 1800)  # mails that strangers can have sent, by receiving address and kind
 
 
 def spend_global(request: HttpRequest) -> None:
@@ -45,3 +48,23 @@ def check_code_tries(user_id: int) -> None:
 
 def count_wrong_code(user_id: int) -> None:
     windows.exact().allows(WRONG_CODES, str(user_id))
+
+
+def few_wrong_passwords(name: str) -> bool:
+    """Whether an account is signed in to as usual: nobody has been guessing lately."""
+    return windows.exact().allows(SUSPICIOUS, fold(name), count=False)
+
+
+def check_email_code_tries(user_id: int) -> None:
+    if not windows.exact().allows(WRONG_EMAIL_CODES, str(user_id), count=False):
+        raise TooMany
+
+
+def count_wrong_email_code(user_id: int) -> None:
+    windows.exact().allows(WRONG_EMAIL_CODES, str(user_id))
+
+
+def spend_mail(kind: str, email: str) -> None:
+    """Whether the address is known plays no part, so the limit tells nothing. Raises TooMany."""
+    if not windows.exact().allows(MAILS, f"{kind} {fold(email)}"):
+        raise TooMany

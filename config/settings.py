@@ -149,6 +149,13 @@ else:
 GLOBAL_API_RATE_LIMIT = env.integer("GLOBAL_API_RATE_LIMIT", 480, example="480")  # per 180 s and address; 0 is none
 GLOBAL_WEB_RATE_LIMIT = env.integer("GLOBAL_WEB_RATE_LIMIT", 240, example="240")
 
+# --- mail, Turnstile --------------------------------------------------------------------------------------------------
+
+SMTP_CA_FILE = env.text("SMTP_CA_FILE", example="/etc/ssl/our-ca.pem")
+if SMTP_CA_FILE and not Path(SMTP_CA_FILE).is_file():
+    raise env.BadVariable("SMTP_CA_FILE", "there is no such file", "/etc/ssl/our-ca.pem")
+TURNSTILE_VERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+
 # --- channels ---------------------------------------------------------------------------------------------------------
 
 CHANNEL_TEST_FREQUENCY = env.optional_integer("CHANNEL_TEST_FREQUENCY", example="60") or None  # minutes
@@ -212,6 +219,7 @@ INSTALLED_APPS = [
     "channels_app",
     "billing",
     "redemptions",
+    "notices",
     "api",
     "console.apps.ConsoleConfig",
 ]

@@ -26,4 +26,8 @@ def minutes(setting: str) -> Callable[[], int | None]:
     return period
 
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (
+    Job("deliver notices", every(5), "notices.jobs.deliver", 600),
+    Job("remind of low quotas", every(60), "notices.jobs.remind", 300),
+    Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),
+)
