@@ -56,14 +56,13 @@ def generous(prompt_estimate: int) -> int:
 
 
 def affordable(call: Call, attempt: Attempt, held: int) -> int | None:
-    """Completion tokens that `held` points pay for, or None where no maximum has to be lowered."""
+    """Tokens of each completion that `held` points pay for, or None where no maximum has to be lowered."""
     price = attempt.price
     per_token = price.ratio * price.completion_ratio
     if not per_token:
         return None
     tokens = int((held - pricing.text_cost(price, call.prompt_estimate, 0)) / per_token)
-    choices = call.document.get("n") or 1
-    return max(1, tokens // choices)
+    return max(1, tokens // call.times)
 
 
 def image_cost(call: Call, attempt: Attempt) -> int:

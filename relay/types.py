@@ -55,7 +55,8 @@ class Call:
     model: str
     stream: bool = False
     shows_usage: bool = False  # the caller asked for the usage chunk of a stream
-    max_tokens: int | None = None  # the requested maximum of completion tokens, all choices together
+    max_tokens: int | None = None  # the requested maximum of completion tokens, all completions together
+    times: int = 1  # completions the upstream generates: choices, best_of, prompts of one request
     prompt_estimate: int = 0  # tokens, by size; what a hold is computed from
     form: Any = None  # relay.multipart.Form of a multipart body
 

@@ -92,8 +92,18 @@ def _check_text(call: Call) -> None:
     choices = document.get("n")
     if choices is not None and (not isinstance(choices, int) or isinstance(choices, bool) or not 1 <= choices <= 1024):
         raise BadRequest("n is invalid", code="invalid_text_request")
+    call.times = _completions(call, choices or 1)
     if any(maxima):
-        call.max_tokens = max(maxima) * (choices or 1)
+        call.max_tokens = max(maxima) * call.times
+
+
+def _completions(call: Call, choices: int) -> int:
+    """How many completions are generated: the choices, or the `best_of` they are chosen from, for every prompt."""
+    if call.mode is not Mode.COMPLETIONS:
+        return choices
+    prompt, best_of = call.document.get("prompt"), call.document.get("best_of")
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return prompts * max(choices, best_of if isinstance(best_of, int) else 1)
 
 
 def _check_chat(call: Call) -> None:
