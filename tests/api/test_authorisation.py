@@ -59,6 +59,7 @@ ROUTES = [
     ("GET", "log/self", USER),
     ("GET", "log/self/stat", USER),
     ("GET", "log/self/search", USER),
+    ("GET", "oauth/email/bind", USER),
     ("DELETE", "user/self", USER),
 ]
 

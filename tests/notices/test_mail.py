@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import smtplib
+import ssl
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,6 +25,11 @@ LETTER = Letter("额度提醒", "纯文本\n", "<p>网页 &amp; 文本</p>\n")
 
 def account(box: Mailbox, **changes: Any) -> Account:
     return replace(Account("127.0.0.1", box.port, "", "", "robot@one.example", "One API"), **changes)
+
+
+def serving(context: ssl.SSLContext, implicit: bool, *, login: bool = False) -> AbstractContextManager[Mailbox]:
+    """A server with this certificate, in one of the two ways of using it."""
+    return mailbox.serving(tls=context if implicit else None, starttls=None if implicit else context, login=login)
 
 
 def send(to: Account, recipient: str = "alice@example.com", letter: Letter = LETTER) -> None:
@@ -50,7 +57,7 @@ def test_a_certificate_nobody_vouches_for_is_refused(
     authority: Authority, implicit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = authority.server("127.0.0.1")
-    with mailbox.serving(**{"tls" if implicit else "starttls": context}) as box:
+    with serving(context, implicit) as box:
         if implicit:
             monkeypatch.setattr(mail, "IMPLICIT_TLS", box.port)
         with pytest.raises(MailError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -64,7 +71,7 @@ def test_a_certificate_of_another_host_is_refused(
     trusted: Authority, implicit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = trusted.server("mail.elsewhere.example")
-    with mailbox.serving(**{"tls" if implicit else "starttls": context}, login=True) as box:
+    with serving(context, implicit, login=True) as box:
         if implicit:
             monkeypatch.setattr(mail, "IMPLICIT_TLS", box.port)
         with pytest.raises(MailError, match="not valid for"):
