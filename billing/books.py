@@ -132,7 +132,8 @@ class Books:
                 waiting.entry.patient = now < waiting.patience and not self._stopping
         try:
             outcomes = batch.post([w.entry for w in gathered], again=any(w.again for w in gathered))
-        except (DatabaseError, InterfaceError) as error:
+        except Exception as error:  # noqa: BLE001
+            # The edge of this thread: whatever is wrong with one entry must not end the books of all.
             self._failed(gathered, error)
             return
         self._failures = 0

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from billing.batch.entries import Hold, Outcome, Verdict
-from billing.batch.sql import Purse, insert, lock_purses, raise_held, select_in
+from billing.batch.purses import Purse, hold_of_token, hold_of_user, lock_tokens, lock_users
+from billing.batch.sql import insert, select_in
 
 HOLD_COLUMNS = (
     "request_id", "user_id", "token_id", "amount", "token_amount", "worker", "created_at", "expires_at",
@@ -62,7 +63,7 @@ def hold(cursor: CursorWrapper, holds: list[tuple[int, Hold]], outcomes: dict[in
 def _hold_all(cursor: CursorWrapper, user_id: int, holds: list[Hold]) -> bool:
     """The usual case: everything fits, decided by one conditional update for the user and one for each token."""
     total = sum(hold.amount for hold in holds)
-    if not raise_held(cursor, "users", "quota", user_id, total):
+    if not hold_of_user(cursor, user_id, total):
         return False
     per_token: dict[int, int] = defaultdict(int)
     for hold in holds:
@@ -70,7 +71,7 @@ def _hold_all(cursor: CursorWrapper, user_id: int, holds: list[Hold]) -> bool:
             per_token[hold.token_id] += hold.amount
     raised: list[tuple[int, int]] = []
     for token_id in sorted(per_token):
-        if not raise_held(cursor, "tokens", "remain_quota", token_id, per_token[token_id]):
+        if not hold_of_token(cursor, token_id, per_token[token_id]):
             for done, amount in raised:
                 cursor.execute("UPDATE tokens SET held = held - %s WHERE id = %s", (amount, done))
             cursor.execute("UPDATE users SET held = held - %s WHERE id = %s", (total, user_id))
@@ -83,8 +84,8 @@ def _hold_each(
     cursor: CursorWrapper, user_id: int, wanted: list[tuple[int, Hold]], outcomes: dict[int, Outcome]
 ) -> None:
     """The summed update was refused: lock the rows and decide one by one, in order of arrival."""
-    user = lock_purses(cursor, "users", "quota", [user_id]).get(user_id)
-    tokens = lock_purses(cursor, "tokens", "remain_quota", [h.token_id for _, h in wanted if h.limited])
+    user = lock_users(cursor, [user_id]).get(user_id)
+    tokens = lock_tokens(cursor, [h.token_id for _, h in wanted if h.limited])
     for i, hold in wanted:
         token = tokens.get(hold.token_id) if hold.limited else None
         if user is None or not user.enabled:
@@ -105,10 +106,10 @@ def _hold_each(
 def _decide(hold: Hold, user: Purse, token: Purse | None) -> Outcome:
     purses = [user, token] if token else [user]
     free = min(purse.free for purse in purses)
-    alone = all(purse.held == 0 for purse in purses)
+    alone = all(purse.held == 0 for purse in purses if not purse.unlimited)
     if free >= hold.amount:
         return Outcome(Verdict.GRANTED, hold.amount)
-    if token and token.balance < max(hold.least, 1):
+    if token and not token.unlimited and token.balance < max(hold.least, 1):
         return Outcome(Verdict.TOKEN_EMPTY if token.balance <= 0 else Verdict.TOKEN_SHORT)
     if user.balance < hold.least:
         return Outcome(Verdict.USER_SHORT)

@@ -31,6 +31,11 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         holds = [(i, e) for i, e in enumerate(entries) if isinstance(e, Hold)]
         if again and holds:
             holds = holding.not_yet_held(cursor, holds, outcomes)
+        ending = {entry.request_id for _, entry in settlements}
+        early = [(i, e) for i, e in holds if e.request_id in ending]
+        if early:  # begun and ended in the same batch: in this order
+            holding.hold(cursor, early, outcomes, now)
+            holds = [(i, e) for i, e in holds if e.request_id not in ending]
         if settlements:
             settling.settle(cursor, settlements, outcomes, now)
         if progresses:

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from billing.batch.entries import Outcome, Progress, Verdict
-from billing.batch.sql import raise_held, select_in
+from billing.batch.purses import hold_of_token, hold_of_user
+from billing.batch.sql import select_in
 
 
 def record(
@@ -30,7 +31,7 @@ def record(
             continue
         more = progress.amount - held
         if more > 0 and _grow(cursor, progress, more):
-            held = progress.amount
+            held = open_holds[progress.request_id] = progress.amount
         verdict = Verdict.GRANTED if held >= progress.amount else Verdict.USER_SHORT
         outcomes[i] = Outcome(verdict, held)
         rows.append(
@@ -48,9 +49,9 @@ def record(
 
 
 def _grow(cursor: CursorWrapper, progress: Progress, more: int) -> bool:
-    if not raise_held(cursor, "users", "quota", progress.user_id, more):
+    if not hold_of_user(cursor, progress.user_id, more):
         return False
-    if progress.limited and not raise_held(cursor, "tokens", "remain_quota", progress.token_id, more):
+    if progress.limited and not hold_of_token(cursor, progress.token_id, more):
         cursor.execute("UPDATE users SET held = held - %s WHERE id = %s", (more, progress.user_id))
         return False
     return True

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from billing.batch.entries import Outcome, Settlement, Verdict
-from billing.batch.sql import delete_holds, insert, lock_purses, select_in
+from billing.batch.purses import BIGGEST, charge_token, lock_tokens, lock_users, uncharge_token
+from billing.batch.sql import delete_holds, insert, select_in
 
 CONSUME = 2  # LogType.CONSUME, a plain number on the hot path
 CHARGE = "charge"  # EntryKind.CHARGE
@@ -50,14 +51,26 @@ def settle(
     open_holds = {row[0]: (row[1], row[2]) for row in found}
     delete_holds(cursor, list(open_holds))
     missing = [request_id for request_id in ids if request_id not in open_holds]
-    charged = {row[0] for row in select_in(cursor, "SELECT reference FROM ledger_entries WHERE reference IN", missing)}
+    collected = {
+        row[0]: -row[1]
+        for row in select_in(cursor, "SELECT reference, amount FROM ledger_entries WHERE reference IN", missing)
+    }
     by_user: dict[int, list[_Due]] = defaultdict(list)
+    twice: list[tuple[int, _Due]] = []
+    ending: dict[str, _Due] = {}
     for i, entry in settlements:
-        held, token_held = open_holds.get(entry.request_id, (0, 0))
-        if entry.request_id in charged or (entry.charge is None and entry.request_id not in open_holds):
-            outcomes[i] = Outcome(Verdict.GRANTED, entry.charge or 0)  # done before: nothing is posted twice (I3)
-            continue
-        by_user[entry.user_id].append(_Due(i, entry, held, token_held, entry.charge or 0))
+        charge = entry.charge or 0
+        if entry.request_id in collected:  # done before: nothing is posted twice (I3)
+            paid = collected[entry.request_id]
+            outcomes[i] = Outcome(Verdict.GRANTED, paid, max(charge - paid, 0))
+        elif entry.request_id in ending:
+            twice.append((i, ending[entry.request_id]))
+        elif entry.charge is None and entry.request_id not in open_holds:
+            outcomes[i] = Outcome(Verdict.GRANTED)
+        else:
+            due = _Due(i, entry, *open_holds.get(entry.request_id, (0, 0)), charge)
+            ending[entry.request_id] = due
+            by_user[entry.user_id].append(due)
     for user_id in sorted(by_user):
         dues = by_user[user_id]
         if _settle_all(cursor, user_id, dues, now):
@@ -65,6 +78,8 @@ def settle(
                 outcomes[due.index] = Outcome(Verdict.GRANTED, due.charge)
         else:
             _settle_each(cursor, user_id, dues, outcomes, now)
+    for i, due in twice:
+        outcomes[i] = outcomes[due.index]
     _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, now)
 
 
@@ -73,6 +88,8 @@ def _settle_all(cursor: CursorWrapper, user_id: int, dues: list[_Due], now: int)
     charge = sum(due.charge for due in dues)
     held = sum(due.held for due in dues)
     calls = sum(due.entry.charge is not None for due in dues)
+    if charge > BIGGEST:
+        return False
     cursor.execute(
         "UPDATE users SET quota = quota - %s, held = held - %s, used_quota = used_quota + %s,"
         " request_count = request_count + %s WHERE id = %s AND quota - held >= %s",
@@ -81,10 +98,10 @@ def _settle_all(cursor: CursorWrapper, user_id: int, dues: list[_Due], now: int)
     if not cursor.rowcount:
         return False
     done: list[tuple[int, int, int, bool]] = []
-    for token_id, (token_charge, token_held, limited) in _per_token(dues).items():
-        if not _settle_token(cursor, token_id, token_charge, token_held, limited, now):
-            for undo in done:
-                _undo_token(cursor, *undo)
+    for (token_id, limited), (token_charge, token_held) in _per_token(dues).items():
+        if not charge_token(cursor, token_id, token_charge, token_held, limited, now):
+            for token, taken, given, of_limited in done:
+                uncharge_token(cursor, token, taken, given, of_limited)
             cursor.execute(
                 "UPDATE users SET quota = quota + %s, held = held + %s, used_quota = used_quota - %s,"
                 " request_count = request_count - %s WHERE id = %s",
@@ -95,41 +112,20 @@ def _settle_all(cursor: CursorWrapper, user_id: int, dues: list[_Due], now: int)
     return True
 
 
-def _per_token(dues: list[_Due]) -> dict[int, tuple[int, int, bool]]:
-    sums: dict[int, tuple[int, int, bool]] = {}
+def _per_token(dues: list[_Due]) -> dict[tuple[int, bool], tuple[int, int]]:
+    """(token, limited when the call began) -> (charges, what was held of the token)."""
+    sums: dict[tuple[int, bool], tuple[int, int]] = {}
     for due in sorted(dues, key=lambda due: due.entry.token_id):
-        charge, held, _ = sums.get(due.entry.token_id, (0, 0, False))
-        sums[due.entry.token_id] = (charge + due.charge, held + due.token_held, due.entry.limited)
+        key = (due.entry.token_id, due.entry.limited)
+        charge, held = sums.get(key, (0, 0))
+        sums[key] = (charge + due.charge, held + due.token_held)
     return sums
-
-
-def _settle_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool, now: int) -> bool:
-    if not limited:
-        cursor.execute(
-            "UPDATE tokens SET used_quota = used_quota + %s, accessed_time = %s WHERE id = %s", (charge, now, token_id)
-        )
-        return True
-    cursor.execute(
-        "UPDATE tokens SET remain_quota = remain_quota - %s, held = held - %s, used_quota = used_quota + %s,"
-        " accessed_time = %s WHERE id = %s AND remain_quota - held >= %s",
-        (charge, held, charge, now, token_id, charge - held),
-    )
-    return bool(cursor.rowcount)
-
-
-def _undo_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool) -> None:
-    back, held = (charge, held) if limited else (0, 0)
-    cursor.execute(
-        "UPDATE tokens SET remain_quota = remain_quota + %s, held = held + %s, used_quota = used_quota - %s"
-        " WHERE id = %s",
-        (back, held, charge, token_id),
-    )
 
 
 def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
     """Some charge is more than its hold and the free balance: collect what there is, record the rest (I2)."""
-    user = lock_purses(cursor, "users", "quota", [user_id]).get(user_id)
-    tokens = lock_purses(cursor, "tokens", "remain_quota", [due.entry.token_id for due in dues if due.entry.limited])
+    user = lock_users(cursor, [user_id]).get(user_id)
+    tokens = lock_tokens(cursor, [due.entry.token_id for due in dues if due.entry.limited])
     for due in dues:
         token = tokens.get(due.entry.token_id) if due.entry.limited else None
         purses = [purse for purse in (user, token) if purse]
@@ -139,8 +135,8 @@ def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes
             token.held -= due.token_held
         paid = min([due.charge, *(max(purse.free, 0) for purse in purses)]) if user else 0
         for purse in purses:
-            purse.balance -= paid
-        outcomes[due.index] = Outcome(Verdict.GRANTED, paid, due.charge - paid)
+            purse.pay(paid)
+        outcomes[due.index] = Outcome(Verdict.GRANTED, paid, min(due.charge - paid, BIGGEST))
         due.charge = paid
     if user:
         paid = sum(due.charge for due in dues)
@@ -150,16 +146,16 @@ def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes
             " request_count = request_count + %s WHERE id = %s",
             (user.balance, user.held, paid, calls, user_id),
         )
-    for token_id, (paid, _, limited) in _per_token(dues).items():
+    for (token_id, limited), (paid, _) in _per_token(dues).items():
         token = tokens.get(token_id)
-        if token:
+        if limited and token:
             cursor.execute(
                 "UPDATE tokens SET remain_quota = %s, held = %s, used_quota = used_quota + %s, accessed_time = %s"
                 " WHERE id = %s",
                 (token.balance, token.held, paid, now, token_id),
             )
         elif not limited:
-            _settle_token(cursor, token_id, paid, 0, limited, now)
+            charge_token(cursor, token_id, paid, 0, limited, now)
 
 
 def _record(cursor: CursorWrapper, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
@@ -192,7 +188,7 @@ def _record(cursor: CursorWrapper, dues: list[_Due], outcomes: dict[int, Outcome
         if due.entry.logged
     ]
     if settings.LOG_DATABASE_ALIAS == "default":
-        insert(cursor, "logs", LOG_COLUMNS, [tuple(row[column] for column in LOG_COLUMNS) for row in logs])
+        insert(cursor, "logs", LOG_COLUMNS, [tuple(_fitting(row[column]) for column in LOG_COLUMNS) for row in logs])
     else:
         insert(cursor, "log_outbox", ("created_at", "row"), [(now, json.dumps(row)) for row in logs])
     per_channel: dict[int, int] = defaultdict(int)
@@ -203,3 +199,8 @@ def _record(cursor: CursorWrapper, dues: list[_Due], outcomes: dict[int, Outcome
             cursor.execute(
                 "UPDATE channels SET used_quota = used_quota + %s WHERE id = %s", (per_channel[channel_id], channel_id)
             )
+
+
+def _fitting(value: Any) -> Any:
+    """Numbers an upstream reports may be larger than a column; the log shows the largest that fits."""
+    return min(value, BIGGEST) if type(value) is int else value

@@ -5,8 +5,7 @@ A model instance per row would cost more than the row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
@@ -41,30 +40,3 @@ def select_in(cursor: CursorWrapper, query: str, values: Sequence[Any], *, lock:
     suffix = f" ORDER BY {key} FOR UPDATE" if lock and connection.features.has_select_for_update else ""
     cursor.execute(f"{query} ({marks}){suffix}", list(values))
     return list(cursor.fetchall())
-
-
-def raise_held(cursor: CursorWrapper, table: str, balance: str, row_id: int, amount: int) -> bool:
-    cursor.execute(
-        f"UPDATE {table} SET held = held + %s WHERE id = %s AND status = 1 AND {balance} - held >= %s",  # noqa: S608
-        (amount, row_id, amount),
-    )
-    return bool(cursor.rowcount)
-
-
-@dataclass(slots=True)
-class Purse:
-    """A user's balance or a limited token's, locked for this transaction."""
-
-    balance: int
-    held: int
-    enabled: bool
-
-    @property
-    def free(self) -> int:
-        return self.balance - self.held
-
-
-def lock_purses(cursor: CursorWrapper, table: str, balance: str, ids: Iterable[int]) -> dict[int, Purse]:
-    query = f"SELECT id, {balance}, held, status FROM {table} WHERE id IN"  # noqa: S608
-    rows = select_in(cursor, query, sorted(set(ids)), lock=True)
-    return {row[0]: Purse(row[1], row[2], row[3] == 1) for row in rows}
