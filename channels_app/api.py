@@ -9,14 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import messages
-from api.bodies import Body, lenient_integer, path_id, query_text, read_body
+from api.bodies import Body, lenient_integer, path_id, query_text, read_body, required
 from api.callers import actor
 from api.envelope import Refusal, answer
 from api.paging import begins, found, page
 from api.views import AdminView
-from channels_app import services
+from channels_app import balances, services, testing, upstream_models
 from channels_app.catalogue import whole_catalogue
-from channels_app.models import Channel
+from channels_app.models import BreakerState, Channel, ChannelHealth
 from channels_app.probe import test_channel
 from channels_app.providers import PROVIDERS
 from vault.keys import CannotDecrypt, decrypt
@@ -40,7 +40,8 @@ EDITABLE = (
 def rows() -> QuerySet[Channel]:
     """Channels without their keys. The config comes sealed, so that one unreadable row does not take the list away."""
     sealed = ExpressionWrapper(F("config"), output_field=TextField())
-    return Channel.objects.defer("key", "config").annotate(sealed_config=sealed).order_by("-id")
+    wanted = Channel.objects.defer("key", "config", "health__outcomes").select_related("health")
+    return wanted.annotate(sealed_config=sealed).order_by("-id")
 
 
 def _shown_config(channel: Channel) -> str:
@@ -74,6 +75,21 @@ def channel_json(channel: Channel) -> dict[str, Any]:
         "priority": channel.priority,
         "config": _shown_config(channel),
         "system_prompt": channel.system_prompt,
+        "status_reason": channel.status_reason,
+        "status_time": channel.status_time,
+        "breaker": breaker_json(channel),
+    }
+
+
+def breaker_json(channel: Channel) -> dict[str, Any]:
+    """What the circuit breakers did last; `opened_until` and `changed_at` are Unix seconds, 0 for never."""
+    health = getattr(channel, "health", None) or ChannelHealth()
+    return {
+        "state": BreakerState(health.breaker_state).name.lower(),
+        "opened_until": health.opened_until,
+        "failures": health.failures,
+        "last_failure": health.last_failure,
+        "changed_at": health.changed_at,
     }
 
 
@@ -166,3 +182,64 @@ class ChannelTest(AdminView):
             "model": probe.model,
         }
         return Response(body)
+
+
+class TestAll(AdminView):
+    def get(self, request: Request) -> Response:
+        """Starts a run in the background; how far it is, `channel/test/progress` tells."""
+        scope = query_text(request, "scope") or testing.Scope.ALL
+        required(request, scope in list(testing.Scope))
+        try:
+            testing.start(testing.Scope(scope))
+        except testing.AlreadyRunning:
+            raise Refusal("测试已在运行中") from None
+        return answer()
+
+
+class TestProgress(AdminView):
+    """The run under way, or the last one."""
+
+    def get(self, request: Request) -> Response:
+        return answer(testing.progress())
+
+
+class Balance(AdminView):
+    def get(self, request: Request, channel_id: str) -> Response:
+        try:
+            return answer(balance=balances.update_balance(path_id(channel_id)))
+        except balances.BalanceUnknown as refusal:
+            raise Refusal(str(refusal)) from None
+
+
+class Balances(AdminView):
+    def get(self, request: Request) -> Response:
+        """Starts in the background; the figures appear on the channels."""
+        try:
+            balances.start()
+        except balances.AlreadyRunning:
+            raise Refusal("余额更新已在运行中") from None
+        return answer()
+
+
+class FetchModels(AdminView):
+    """The names an upstream lists, of a channel that is still being typed in: `type`, `base_url`, `key`, `config`."""
+
+    echoes = True
+
+    def post(self, request: Request) -> Response:
+        body = read_body(request)
+        key = body.text("key")
+        try:
+            return answer(upstream_models.of_draft(body.members, key))
+        except upstream_models.ModelsUnknown as refusal:
+            raise Refusal(str(refusal)) from None
+
+
+class FetchModelsOf(AdminView):
+    """The names the upstream of a stored channel lists."""
+
+    def get(self, request: Request, channel_id: str) -> Response:
+        try:
+            return answer(upstream_models.of_channel(path_id(channel_id)))
+        except upstream_models.ModelsUnknown as refusal:
+            raise Refusal(str(refusal)) from None

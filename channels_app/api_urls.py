@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from api.routing import both
-from api.views import Unknown
 from channels_app import api
 
 urlpatterns = [
@@ -9,8 +8,12 @@ urlpatterns = [
     *both("channel/search", api.ChannelSearch),
     *both("channel/models", api.ChannelModels),
     *both("channel/disabled", api.DisabledChannels),
+    *both("channel/test", api.TestAll),
+    *both("channel/test/progress", api.TestProgress),
     *both("channel/test/<str:channel_id>", api.ChannelTest),
-    *both("channel/test", Unknown),  # bulk test and balances are not built yet, and no channel has such an id
-    *both("channel/update_balance", Unknown),
+    *both("channel/update_balance", api.Balances),
+    *both("channel/update_balance/<str:channel_id>", api.Balance),
+    *both("channel/fetch_models", api.FetchModels),
+    *both("channel/fetch_models/<str:channel_id>", api.FetchModelsOf),
     *both("channel/<str:channel_id>", api.OneChannel),
 ]

@@ -9,13 +9,26 @@ words. (Relay contract, 5.1; its weakness 21.)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 TYPES = frozenset({"insufficient_quota", "authentication_error", "permission_error", "forbidden"})
 CODES = frozenset({"invalid_api_key", "account_deactivated"})
 REFUSING_STATUSES = frozenset({0, 200, 401, 402, 403, 429})  # those in which type and code are believed; 0: in a stream
 
 ANTHROPIC, GEMINI, GROQ, BEDROCK, VERTEX, GEMINI_OPENAI = 14, 24, 29, 33, 42, 51
+
+
+class Fault(Protocol):
+    """An upstream's error (relay.errors.UpstreamError).
+
+    `answered` is the upstream's own status, 0 where the error came inside a stream; `structured` whether it sent JSON.
+    """
+
+    answered: int
+    structured: bool
+    kind: Any
+    code: Any
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +58,26 @@ PHRASES = (
 )
 
 
-def refuses_account(channel_type: int, *, status: int, kind: Any, code: Any, message: str, structured: bool) -> bool:
+def refuses_account(channel_type: int, fault: Fault) -> bool:
     """Whether the upstream will refuse every call of this channel until somebody mends key or bill.
 
-    `status` is the upstream's own, 0 where the error came inside a stream; `structured` whether it sent JSON. A 401
-    in HTML is some proxy's on the way and says nothing about the account.
+    A 401 in HTML is some proxy's on the way and says nothing about the account.
     """
-    if not structured:
+    if not fault.structured:
         return False
+    status = fault.answered
     if status == 401:
         return True
-    if status in REFUSING_STATUSES and (kind in TYPES or code in CODES):
+    if status in REFUSING_STATUSES and (_among(fault.kind, TYPES) or _among(fault.code, CODES)):
         return True
-    beginning = message.lower()
+    beginning = fault.message.lower()
     return any(
         beginning.startswith(phrase.beginning) and status in phrase.statuses
         for phrase in PHRASES
         if not phrase.types or channel_type in phrase.types
     )
+
+
+def _among(value: Any, names: frozenset[str]) -> bool:
+    """An upstream's `code` may be any JSON value."""
+    return isinstance(value, str) and value in names

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 from django.conf import settings
 
 from billing.models import LogType
 from billing.services import write_log
+from channels_app import faults, outgoing
 from channels_app.models import Channel
+from channels_app.outgoing import CallFailed, Received
 from channels_app.services import ChannelMissing
 from channels_app.snapshot import BadRow, Route
 from channels_app.snapshot import route as stored_route
@@ -34,20 +35,30 @@ MAX_SHOWN = 1000  # characters of an answer that are told and logged
 
 
 class Failed(Exception):
-    """The channel did not pass; the message is for the operator and holds neither key nor address."""
+    """The channel did not pass; the message is for the operator and holds neither key nor address.
+
+    `error`: what the upstream answered, where it did (type, code, status; relay.errors).
+    """
+
+    def __init__(self, message: str, error: UpstreamError | None = None) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The verdict. `message`: what the model said, or the error. `seconds` is 0.0 on failure, as the contract has it.
 
-    `model` is the name that was tested, before mapping; "" when it did not come that far.
+    `model` is the name that was tested, before mapping; "" when it did not come that far. `elapsed`: seconds the call
+    took, however it ended, 0.0 where there was none. `refused`: the upstream refuses the account (channels_app.faults).
     """
 
     success: bool
     message: str
     seconds: float
     model: str
+    elapsed: float = field(default=0.0, compare=False)
+    refused: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +68,20 @@ class Trial:
     mode: Mode
     path: str
     body: dict[str, Any]
-    read: Callable[[httpx.Response, bytes], str]
+    read: Callable[[Received], str]
 
 
-def test_channel(channel_id: int, model: str | None = None) -> Probe:  # noqa: PT028 (not a test of pytest's)
+def test_channel(
+    channel_id: int,
+    model: str | None = None,  # noqa: PT028 (not a test of pytest's)
+    *,
+    limit: float | None = None,  # noqa: PT028
+) -> Probe:
     """Call the channel once, and record when and how fast it answered. Raises ChannelMissing.
 
     `model` None: gpt-3.5-turbo where the channel lists exactly that, else its first; "" and "undefined", or a name the
-    channel does not list: its first.
+    channel does not list: its first. `limit`: seconds it may take; in such a test, one of many, a failure's time is
+    recorded too.
     """
     row = Channel.objects.filter(pk=channel_id).values_list("name", "model_names").first()
     if row is None:
@@ -80,11 +97,19 @@ def test_channel(channel_id: int, model: str | None = None) -> Probe:  # noqa: P
         _note(channel_id, 0.0)
         return Probe(False, str(refusal), 0.0, tested)
     began = time.monotonic()
+    error: UpstreamError | None = None
     try:
-        reply = _call(route, trial, url, headers)
+        reply, success = _call(route, trial, url, headers, limit), True
+    except CallFailed as failure:
+        reply, success = str(failure), False
     except Failed as failure:
-        return _verdict(channel_id, name, tested, began, str(failure), success=False)
-    return _verdict(channel_id, name, tested, began, reply, success=True)
+        reply, success, error = str(failure), False, failure.error
+    elapsed = time.monotonic() - began
+    shown = _told(channel_id, name, tested, elapsed, reply, success=success)
+    _note(channel_id, elapsed if success or limit is not None else 0.0)
+    seconds = round(elapsed, 3) if success else 0.0
+    refused = error is not None and faults.refuses_account(route.type, error)
+    return Probe(success, shown, seconds, tested, elapsed=elapsed, refused=refused)
 
 
 def choose_model(model_names: str, wanted: str | None) -> str:
@@ -132,53 +157,33 @@ def _prepared(route: Route, model: str) -> tuple[Trial, str, list[tuple[str, str
     return trial, adapter.url(route, trial.mode, trial.path, "", upstream_model), [*headers, *adapter.headers(route)]
 
 
-def _call(route: Route, trial: Trial, url: str, headers: list[tuple[str, str]]) -> str:
-    """What the upstream said. Redirects are not followed: they would carry the key to an address nobody chose."""
-    limit = float(settings.RELAY_TIMEOUT or TIME_LIMIT)
-    timeout = httpx.Timeout(limit, connect=min(limit, float(settings.RELAY_CONNECT_TIMEOUT)))
-    proxy = route.proxy or settings.RELAY_PROXY or None
-    content = json.dumps(trial.body).encode()
-    deadline = time.monotonic() + limit
-    try:
-        with (
-            httpx.Client(proxy=proxy, timeout=timeout, follow_redirects=False) as client,
-            client.stream("POST", url, headers=headers, content=content) as response,
-        ):
-            body = _body(response, deadline)
-    except httpx.TimeoutException:
-        raise Failed("the upstream did not answer in time") from None
-    except httpx.HTTPError as error:
-        raise Failed(redact(str(error)) or type(error).__name__) from None
-    except (httpx.InvalidURL, ValueError):  # a stored row older than today's checks of address and key
-        raise Failed("the base URL, the proxy or the key cannot be used") from None
-    if response.status_code != 200:
-        message = normalise(response.status_code, body, None).message
-        raise Failed(f"http status code: {response.status_code}, error message: {message}")
-    return trial.read(response, body)
+def _call(route: Route, trial: Trial, url: str, headers: list[tuple[str, str]], limit: float | None) -> str:
+    """What the upstream said. Raises Failed, CallFailed."""
+    longest = float(settings.RELAY_TIMEOUT or TIME_LIMIT)
+    received = outgoing.call(
+        "POST",
+        url,
+        headers,
+        json.dumps(trial.body).encode(),
+        proxy=route.proxy,
+        limit=longest if limit is None else min(limit, longest),
+        most=MAX_ANSWER,
+    )
+    if received.status != 200:
+        error = normalise(received.status, received.body, None)
+        raise Failed(f"http status code: {received.status}, error message: {error.message}", error)
+    return trial.read(received)
 
 
-def _body(response: httpx.Response, deadline: float) -> bytes:
-    """The whole body, decompressed. Raises Failed when it is longer than a test needs, or drips past the deadline."""
-    read = bytearray()
-    for chunk in response.iter_bytes(65536):
-        read += chunk
-        if len(read) > MAX_ANSWER:
-            raise Failed(f"the answer is longer than {MAX_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise Failed("the upstream did not answer in time")
-    return bytes(read)
-
-
-def _verdict(channel_id: int, name: str, model: str, began: float, text: str, *, success: bool) -> Probe:
-    elapsed = time.monotonic() - began
+def _told(channel_id: int, name: str, model: str, elapsed: float, text: str, *, success: bool) -> str:
+    """Write the log row; returns the text as it is shown."""
     shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
     shown = shown.replace("\x00", "")
-    _note(channel_id, elapsed if success else 0.0)
     content = f"渠道 {name} 测试成功，响应：{shown}" if success else f"渠道 {name} 测试失败，错误：{shown}"
     write_log(
         0, LogType.TEST, content, channel_id=channel_id, model_name=model[:191], elapsed_time=round(elapsed * 1000)
     )
-    return Probe(success, shown, round(elapsed, 3) if success else 0.0, model)
+    return shown
 
 
 def _note(channel_id: int, seconds: float) -> None:
@@ -186,14 +191,14 @@ def _note(channel_id: int, seconds: float) -> None:
     Channel.objects.filter(pk=channel_id).update(test_time=int(time.time()), response_time=round(seconds * 1000))
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(received: Received) -> dict[str, Any]:
     """The answer as a JSON object; an error object under status 200 is an error all the same."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Failed("the answer is not JSON") from None
+    document = received.document()
     if found := find_error(document):
-        raise Failed(redact(found[0]))
+        message, kind, _, code = found
+        error = UpstreamError(redact(message), kind=kind, code=code)
+        error.answered, error.structured = 200, True
+        raise Failed(error.message, error)
     if not isinstance(document, dict):
         raise Failed("the answer is not a JSON object")
     return document
@@ -206,43 +211,43 @@ def _first(document: dict[str, Any], member: str) -> dict[str, Any]:
     return items[0]
 
 
-def _read_chat(_: httpx.Response, body: bytes) -> str:
-    message = _first(_document(body), "choices").get("message")
+def _read_chat(received: Received) -> str:
+    message = _first(_document(received), "choices").get("message")
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, str):
         raise Failed("response content is not string")
     return content
 
 
-def _read_completion(_: httpx.Response, body: bytes) -> str:
-    text = _first(_document(body), "choices").get("text")
+def _read_completion(received: Received) -> str:
+    text = _first(_document(received), "choices").get("text")
     if not isinstance(text, str):
         raise Failed("response content is not string")
     return text
 
 
-def _read_embedding(_: httpx.Response, body: bytes) -> str:
-    vector = _first(_document(body), "data").get("embedding")
+def _read_embedding(received: Received) -> str:
+    vector = _first(_document(received), "data").get("embedding")
     if not isinstance(vector, list | str) or not vector:
         raise Failed("response has no embedding")
     return f"embedding of {len(vector)} numbers" if isinstance(vector, list) else "embedding"
 
 
-def _read_moderation(_: httpx.Response, body: bytes) -> str:
-    return "flagged" if _first(_document(body), "results").get("flagged") else "not flagged"
+def _read_moderation(received: Received) -> str:
+    return "flagged" if _first(_document(received), "results").get("flagged") else "not flagged"
 
 
-def _read_image(_: httpx.Response, body: bytes) -> str:
-    image = _first(_document(body), "data")
+def _read_image(received: Received) -> str:
+    image = _first(_document(received), "data")
     if not image.get("url") and not image.get("b64_json"):
         raise Failed("response has no image")
     return "one image"
 
 
-def _read_speech(response: httpx.Response, body: bytes) -> str:
-    if "json" in response.headers.get("content-type", ""):
-        _document(body)
+def _read_speech(received: Received) -> str:
+    if "json" in received.content_type:
+        _document(received)
         raise Failed("response is not audio")
-    if not body:
+    if not received.body:
         raise Failed("response is empty")
-    return f"audio of {len(body)} bytes"
+    return f"audio of {len(received.body)} bytes"

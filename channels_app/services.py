@@ -185,6 +185,16 @@ def usable_models(group: str) -> list[str]:
     return sorted(Ability.objects.filter(group=group, enabled=True).values_list("model", flat=True).distinct())
 
 
+def checked_address(fields: Mapping[str, Any], key: str) -> tuple[int, str, dict[str, str]]:
+    """(type, base URL, config) of a channel that is not stored, with its key checked too. Raises ChannelInvalid."""
+    wanted = {name: fields[name] for name in ("type", "base_url", "config") if name in fields}
+    columns = _columns({"type": 1, **_given(wanted)})
+    provider = PROVIDERS[columns["type"]]
+    _check_whole(provider, columns.get("base_url", ""))
+    _check_key(provider, key.strip())
+    return columns["type"], columns.get("base_url", ""), columns.get("config", {})
+
+
 def split_keys(channel_type: int, text: str) -> list[str]:
     """The keys typed into one box: a line each, save where one credential has lines of its own (Vertex AI's JSON)."""
     provider = PROVIDERS.get(channel_type)

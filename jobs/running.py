@@ -99,7 +99,6 @@ class Run:
 
     def _done(self) -> str:
         try:
-            leases.start(self._held)
             self._work(self.context)
             self.context.flush()
         except Exception as error:  # the edge of this thread: a failed run is recorded, and runs again
@@ -152,6 +151,7 @@ def start(name: str, work: Work, timeout: float, *, if_started: int | None = Non
     held = leases.acquire(name, LEASE, if_started=if_started)
     if held is None:
         return None
+    leases.start(held)
     run = Run(held, work, timeout)
     run.begin()
     return run

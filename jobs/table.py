@@ -27,6 +27,8 @@ def minutes(setting: str) -> Callable[[], int | None]:
 
 
 JOBS: tuple[Job, ...] = (
+    Job("test channels", minutes("CHANNEL_TEST_FREQUENCY"), "channels_app.testing.scheduled", 6 * HOUR),
+    Job("update balances", minutes("CHANNEL_UPDATE_FREQUENCY"), "channels_app.balances.update_all", 6 * HOUR),
     Job("deliver notices", every(5), "notices.jobs.deliver", 600),
     Job("remind of low quotas", every(60), "notices.jobs.remind", 300),
     Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),

@@ -42,14 +42,7 @@ BROKEN = frozenset({"unmarshal_response_body_failed", "event_too_long", "empty_s
 
 def refused(route: Route, error: UpstreamError) -> bool:
     """Whether the upstream refuses the channel's account."""
-    return faults.refuses_account(
-        route.type,
-        status=error.answered,
-        kind=error.kind,
-        code=error.code,
-        message=error.message,
-        structured=error.structured,
-    )
+    return faults.refuses_account(route.type, error)
 
 
 def failed(route: Route, error: UpstreamError) -> bool:

@@ -55,7 +55,7 @@ def test_a_record_has_the_contracts_members_and_no_null(admin: Caller) -> None:
     assert set(data) == {
         "id", "type", "key", "status", "name", "weight", "created_time", "test_time", "response_time",
         "base_url", "other", "balance", "balance_updated_time", "models", "group", "used_quota",
-        "model_mapping", "priority", "config", "system_prompt",
+        "model_mapping", "priority", "config", "system_prompt", "status_reason", "status_time", "breaker",
     }  # fmt: skip
     assert None not in data.values()
 
