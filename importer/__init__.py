@@ -1,0 +1,1 @@
+"""Moving in: what an existing One API database holds, brought over and accounted for."""
