@@ -219,6 +219,7 @@ INSTALLED_APPS = [
     "channels_app",
     "billing",
     "redemptions",
+    "importer",
     "notices",
     "api",
     "console.apps.ConsoleConfig",
@@ -257,7 +258,7 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "login"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.BCryptPasswordHasher",  # reads what the reference stored, once migrated
+    "importer.hashers.ImportedPasswordHasher",  # reads what the reference stored, once imported
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 SESSION_COOKIE_NAME = "session"
