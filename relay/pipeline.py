@@ -312,7 +312,7 @@ class Relay:
 
     async def _settle(self, attempt: Attempt, generated: Generated) -> None:
         usage = generated.usage
-        if usage is None or self._call.mode in TRANSCRIPTS:
+        if usage is None or generated.texts or generated.counted or self._call.mode in TRANSCRIPTS:
             rough = self._snapshot.options["ApproximateTokenEnabled"]
             usage = await asyncio.to_thread(reading.own_count, self._call, attempt.model, generated, rough)
         await self._account.settle(attempt, usage)

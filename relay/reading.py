@@ -86,17 +86,17 @@ class StreamReader:
         if not isinstance(document, dict):
             return True
         usage = usage_of(document) if document.get("usage") else None
-        if usage:
-            generated.usage = usage
         choices = document.get("choices")
+        for choice in _dicts(choices):
+            if choice.get("finish_reason"):
+                generated.finished = True
+            collect(generated, choice.get("delta") or choice)
+        if usage:
+            report(generated, usage)
         if choices:
-            for choice in _dicts(choices):
-                if choice.get("finish_reason"):
-                    generated.finished = True
-                collect(generated, choice.get("delta") or choice)
             return True
         if document.get("error"):
-            generated.failed = True
+            generated.error = data
             return True
         kind = document.get("type")
         if isinstance(kind, str):  # streams of transcripts and images: typed events
@@ -130,8 +130,17 @@ def collect(generated: Generated, part: dict[str, Any]) -> None:
 
 
 def _keep(generated: Generated, text: str) -> None:
+    size = len(text) if text.isascii() else len(text.encode(errors="replace"))
     generated.texts.append(text)
-    generated.size += len(text) if text.isascii() else len(text.encode(errors="replace"))
+    generated.unreported += size
+    generated.size += size
+
+
+def report(generated: Generated, usage: Usage) -> None:
+    """Take the upstream's count of what has come so far. Some tell once, at the end, some first or all the time."""
+    generated.usage = usage
+    generated.texts.clear()
+    generated.counted = generated.unreported = 0
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -140,27 +149,31 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 def so_far(call: Call, generated: Generated) -> Usage:
     """A running figure for progress and tranches: by size, without running the tokenizer."""
-    if generated.usage:
-        return generated.usage
-    return Usage(call.prompt_estimate, generated.counted + tokens.approximate(generated.size), estimated=True)
+    usage = generated.usage or Usage(call.prompt_estimate, 0)
+    more = generated.counted + tokens.approximate(generated.unreported)
+    return Usage(usage.prompt_tokens, usage.completion_tokens + more, estimated=True)
 
 
 def compact(model: str, generated: Generated, rough: bool) -> None:
     """Count the text kept so far and let it go, so that a long stream does not live in memory. Blocking."""
     texts, generated.texts = generated.texts, []
     text = "".join(texts)
-    generated.size = 0
+    generated.size = generated.unreported = 0
     generated.counted += tokens.approximate(text) if rough else tokens.count_text(model, text)
 
 
 def own_count(call: Call, model: str, generated: Generated, rough: bool) -> Usage:
-    """Our own count where the upstream gave none. Blocking (a tokenizer run): call it in a thread."""
+    """Our own count of what the upstream has not counted. Blocking (a tokenizer run): call it in a thread."""
     if call.mode in IMAGE_MODES or call.mode is Mode.SPEECH:
         return Usage(0, 0)
     text = "".join(generated.texts)
     completion = generated.counted + (tokens.approximate(text) if rough else tokens.count_text(model, text))
     if call.mode in TRANSCRIPTS:
         return Usage(0, completion)
+    if generated.usage:
+        return Usage(
+            generated.usage.prompt_tokens, generated.usage.completion_tokens + completion, estimated=completion > 0
+        )
     return Usage(tokens.count_prompt(call.mode.value, model, call.document, rough=rough), completion, estimated=True)
 
 

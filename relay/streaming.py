@@ -20,6 +20,7 @@ from relay.upstream import Answer
 from relay.upstream_errors import normalise
 
 PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
+FAREWELL = 0.2  # seconds an upstream may hold the line after its [DONE]
 CLOSEST_LOOK = 256  # bytes of text after which a stream at the end of its money is looked at again
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -44,29 +45,38 @@ class Stream:
         Raises UpstreamError (broken off, stalled, an error as its first event), InsufficientQuota.
         """
         parser = sse.Parser()
-        reader, reply, generated = self._reader, self._reply, self.generated
+        generated = self.generated
         try:
             async for chunk in answer.chunks():
-                shown = [event.raw for event in parser.feed(chunk) if event.data is None or reader.feed(event.data)]
-                if not reply.started and (shown or generated.finished):
-                    await secured()
-                    if generated.failed and not generated.size and generated.usage is None:
-                        raise _first_event_error(shown)
-                    await reply.start(200, HEADERS)
-                if shown:
-                    await reply.body(b"".join(shown), more=True)
+                await self._pass_on(parser.feed(chunk), secured)
                 await self._meter.tick(generated)
+                if generated.done:
+                    answer.hurry(FAREWELL)
         except sse.EventTooLong:
             raise UpstreamError("an event of the upstream's stream is too long", code="event_too_long") from None
+        except UpstreamError:
+            if not generated.done or not self._reply.started:
+                raise
         last = parser.close()
-        if last is not None and last.data is not None and reader.feed(last.data) and reply.started:
-            await reply.body(last.raw.rstrip(b"\r\n") + b"\n\n", more=True)
+        if last is not None and last.data is not None:
+            await self._pass_on([sse.Event(last.raw.rstrip(b"\r\n") + b"\n\n", last.data)], secured)
         return self._ending()
+
+    async def _pass_on(self, events: list[sse.Event], secured: Callable[[], Awaitable[None]]) -> None:
+        reply, generated = self._reply, self.generated
+        shown = [event.raw for event in events if event.data is None or self._reader.feed(event.data)]
+        if not reply.started and (shown or generated.finished):
+            await secured()
+            if generated.error is not None and not generated.size and generated.usage is None:
+                raise _first_event_error(generated.error)
+            await reply.start(200, HEADERS)
+        if shown:
+            await reply.body(b"".join(shown), more=True)
 
     def _ending(self) -> bytes:
         if not self._reply.started:
             raise UpstreamError("the upstream ended its stream before it began", code="empty_stream")
-        if self.generated.failed:
+        if self.generated.error is not None:
             return b""  # its error event has been passed on; a [DONE] would call the answer whole
         if not self.generated.finished:
             raise UpstreamError("the upstream broke off its stream", code="stream_broken")
@@ -120,9 +130,8 @@ def error_event(error: RelayError, request_id: str) -> bytes:
     return b"data: " + error.encode(request_id) + b"\n\n"
 
 
-def _first_event_error(shown: list[bytes]) -> UpstreamError:
+def _first_event_error(payload: bytes) -> UpstreamError:
     """The upstream's first event is an error: nothing was sent, so another channel may answer."""
-    payload = sse.payload(shown[-1]) if shown else None
-    error = normalise(502, payload or b"", None)
+    error = normalise(502, payload, None)
     error.answered = 0  # 502 is what we make of it
     return error

@@ -77,10 +77,11 @@ class Attempt:
 class Generated:
     """What an upstream has produced so far, as far as a bill needs it."""
 
-    usage: Usage | None = None  # as the upstream counted it
-    texts: list[str] = field(default_factory=list)
-    counted: int = 0  # tokens of texts already counted and let go
-    size: int = 0  # UTF-8 bytes of all text so far
+    usage: Usage | None = None  # as the upstream counted it, up to its last report
+    texts: list[str] = field(default_factory=list)  # that no report has covered yet
+    counted: int = 0  # tokens of such texts already counted and let go
+    unreported: int = 0  # UTF-8 bytes of those that have not been counted
+    size: int = 0  # UTF-8 bytes of all text since it was last counted
     finished: bool = False  # a finish reason, a closing event or [DONE] was seen
     done: bool = False  # [DONE] itself was seen
-    failed: bool = False  # the upstream reported an error or broke off
+    error: bytes | None = None  # the event by which the upstream reported an error

@@ -82,6 +82,7 @@ class Answer:
         self._target = target
         self._request = (head, body)
         self._bodiless = bodiless
+        self._idle = clients.idle
         self._connection: Connection | None = None
         self._head = ResponseHead(0, [])
         self._deadline = time.monotonic() + clients.total if clients.total else None
@@ -164,10 +165,14 @@ class Answer:
         else:
             raise UpstreamError("the upstream compressed its answer in a way it was not asked to", code="bad_response")
 
+    def hurry(self, seconds: float) -> None:
+        """All that matters has come: wait no longer than so for the formal end, which lets the connection be kept."""
+        self._idle = seconds
+
     async def _next(self) -> bytes | None:
         assert self._connection is not None
         try:
-            return await self._connection.chunk(self._limit(self._clients.idle))
+            return await self._connection.chunk(self._limit(self._idle))
         except TimeoutError:
             raise UpstreamTimeout("the upstream stopped sending") from None
         except BrokenOff as error:
