@@ -5,7 +5,7 @@ from __future__ import annotations
 from notices import codes, queue
 from notices.models import Kind
 
-MAX_REASON = 2000  # characters of an upstream's words
+MAX_TEXT = 2000  # characters, of an upstream's words for example
 
 
 def verification_code(address: str) -> None:
@@ -20,15 +20,20 @@ def password_reset(address: str) -> None:
 
 def channel_disabled(channel_id: int, name: str, reason: str) -> None:
     """Tell the operator that a channel was taken out of service. Once for each change: the caller sees to that."""
-    facts = {"channel_id": channel_id, "name": name, "reason": reason[:MAX_REASON]}
+    facts = {"channel_id": channel_id, "name": _storable(name), "reason": _storable(reason)}
     queue.post(Kind.CHANNEL_DISABLED, facts=facts)
 
 
 def channel_enabled(channel_id: int, name: str) -> None:
     """Tell the operator that a channel is back in service."""
-    queue.post(Kind.CHANNEL_ENABLED, facts={"channel_id": channel_id, "name": name})
+    queue.post(Kind.CHANNEL_ENABLED, facts={"channel_id": channel_id, "name": _storable(name)})
 
 
 def test_finished(summary: str) -> None:
     """Tell the operator what the test of all channels found: plain text, line breaks are kept."""
-    queue.post(Kind.TEST_FINISHED, facts={"summary": summary[:MAX_REASON]})
+    queue.post(Kind.TEST_FINISHED, facts={"summary": _storable(summary)})
+
+
+def _storable(text: str) -> str:
+    """Cut, and without what no database or mail takes: no words of an upstream must stop its channel's disabling."""
+    return text[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\x00", "")

@@ -82,6 +82,17 @@ def test_a_disabled_channel_is_told_to_every_root_with_an_address(box: Mailbox, 
     assert OutboxMessage.objects.count() == 0
 
 
+def test_whatever_an_upstream_says_can_be_told(box: Mailbox, deliver: Deliver) -> None:
+    root()
+    services.channel_disabled(7, "gpt\x00", "half a pair \ud83d, a NUL \x00, too long " + "长" * 5_000)
+    while deliver():
+        pass
+
+    text = text_of(box.take())
+    assert "half a pair ?, a NUL , too long 长" in text
+    assert text.count("长") == services.MAX_TEXT - len("half a pair x, a NUL x, too long ")
+
+
 def test_an_enabled_channel_and_a_finished_test_are_told(box: Mailbox, deliver: Deliver) -> None:
     root()
     services.channel_enabled(7, "gpt")
