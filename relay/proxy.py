@@ -59,6 +59,8 @@ NOT_PASSED_ON = frozenset(
         "trailer",
         "set-cookie",
         "strict-transport-security",
+        "access-control-allow-origin",
+        "access-control-allow-credentials",
         "x-oneapi-request-id",
     }
 )

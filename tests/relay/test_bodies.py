@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import server
+from tests import databases, server
 from tests.databases import Database
 from tests.fake_upstream import FakeUpstream, SeenRequest
 from tests.relay.raw import Got, ask, chat, connected, post, squeezed
@@ -321,6 +321,38 @@ class TestStreamOptions:
         assert len(seen) == 2
         refuses = "SELECT refuses_stream_options FROM channels WHERE base_url <> '' AND models = 'odd-options'"
         assert not house.gateway.database.value(refuses)
+
+
+class TestAskedOnEveryType:
+    """ENFORCE_INCLUDE_USAGE: also where the channel has learnt otherwise, and the chunk is shown to all."""
+
+    @pytest.fixture(scope="class")
+    def enforcing(
+        self, upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[tuple[Gateway, Account]]:
+        folder = tmp_path_factory.mktemp("enforcing")
+        settings = {"ENFORCE_INCLUDE_USAGE": "true"}
+        with databases.fresh("sqlite", folder) as database, server.running(database, 1, folder, settings) as gateway:
+            gateway.add_channel(upstream_process.url, MODEL, refuses_stream_options=True)
+            gateway.wait_until_routed(ROOT_TOKEN, MODEL)
+            yield gateway, gateway.new_user(PURSE)
+
+    @pytest.mark.parametrize("members", [{}, {"stream_options": {"include_usage": False}}])
+    def test_and_shown(
+        self, enforcing: tuple[Gateway, Account], upstream: FakeUpstream, members: dict[str, Any]
+    ) -> None:
+        got = ask(*enforcing, PATH, chat(MODEL, stream=True, **members))
+
+        assert upstream.seen()[0].json()["stream_options"] == {"include_usage": True}
+        assert json.loads(got.events()[-2])["usage"]["total_tokens"] == 15
+
+    def test_headers_of_strangers_are_not_believed(self, enforcing: tuple[Gateway, Account]) -> None:
+        """Without TRUSTED_PROXIES nobody is one."""
+        gateway = enforcing[0]
+        account = gateway.new_user(PURSE, subnet="192.168.1.0/24")
+        forged = {"X-Forwarded-For": "192.168.1.7", "X-Real-IP": "192.168.1.7", "Forwarded": "for=192.168.1.7"}
+
+        assert ask(gateway, account, PATH, chat(MODEL), headers=forged).status == 403
 
 
 class TestRefused:
