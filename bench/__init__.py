@@ -1,1 +1,1 @@
-"""How fast the gateway is, measured beside what it is made of. Run as `python -m bench`; docs/performance.md explains."""
+"""How fast the gateway is, measured beside what it is made of: `python -m bench`. docs/performance.md explains."""

@@ -15,15 +15,21 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
 from bench import books, databases, load, machine, report, upstream
 from bench.gateway import Gateway, NotStarted
-from bench.report import DIRECT, FLOOR, Result, Subject
+from bench.report import DIRECT, FLOOR, OWN_FLOOR, Result, Subject
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+FLOORS = (
+    (FLOOR, "pyreqwest", "floor: bare, pyreqwest"),
+    (OWN_FLOOR, "own", "floor: bare, the gateway's client"),
+)
 
 
 @dataclass
@@ -36,6 +42,7 @@ class Side:
     key: str = "none"
     stream_key: str = "none"
     gateway: Gateway | None = None
+    pid: int = 0  # of the server, where its processor time is of interest
     answered: int = 1  # the call that showed that it runs
     cut_off: int = 0
     streamed: Counter[str] = field(default_factory=Counter)
@@ -44,6 +51,7 @@ class Side:
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
     server_core, load_core = machine.cores()
     described = {**machine.describe(), "fsync_ms": machine.fsync_time(Path(tempfile.gettempdir())) * 1000}
     os.sched_setaffinity(0, {load_core})  # and with us all that is not put elsewhere
@@ -55,11 +63,10 @@ def main() -> int:
         port, plain = upstream.start_plain(processes, load_core)
         paced = upstream.start_paced(processes, load_core)
         addresses = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{paced}"
-        floor = upstream.start_floor(processes, server_core, *addresses)
-        sides = [
-            Side(Subject(DIRECT, f"{plain.split()[0]}, direct"), port, paced),
-            Side(Subject(FLOOR, "floor: bare pass-through"), floor, floor),
-        ]
+        sides = [Side(Subject(DIRECT, f"{plain.split()[0]}, direct"), port, paced)]
+        for name, client, title in FLOORS:
+            floor, pid = upstream.start_floor(processes, server_core, client, addresses)
+            sides.append(Side(Subject(name, title), floor, floor, pid=pid))
         for kind in options.databases:
             for label, tree in [("", ROOT), *options.also]:
                 side = _billed(stack, processes, folder, kind, label, tree, server_core, addresses, notes)
@@ -106,7 +113,7 @@ def _billed(
     title = f"gateway, {databases.NAMES[kind]}" + (f", {label}" if label else "")
     subject = Subject(name, title, billed=True, database=database.version)
     subject.idle, subject.cold_start = gateway.idle, gateway.cold_start
-    return Side(subject, gateway.port, gateway.port, gateway.key, gateway.stream_key, gateway)
+    return Side(subject, gateway.port, gateway.port, gateway.key, gateway.stream_key, gateway, gateway.pid)
 
 
 def _measure(sides: list[Side], options: argparse.Namespace, core: int) -> None:
@@ -136,7 +143,10 @@ def _measure(sides: list[Side], options: argparse.Namespace, core: int) -> None:
 def _ask(side: Side, connections: int, seconds: float, core: int) -> load.Point:
     if side.gateway:
         side.subject.pinned = side.gateway.database.pin(core)
+    spent = machine.cpu_seconds(side.pid) if side.pid else 0.0
     point = load.plain(side.port, connections, seconds, core, side.key)
+    if side.pid and point.calls:
+        point = replace(point, cpu=(machine.cpu_seconds(side.pid) - spent) / point.calls * 1e6)
     side.answered += point.calls - point.refused
     side.cut_off += connections
     return point

@@ -14,24 +14,27 @@ PATIENCE = 20  # seconds for calls that were cut off at the end of a measurement
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`calls` and `streams`: charges in the ledger at each price. `problems` is empty when the books are exact."""
+    """`calls`, `left`, `streams`: charges in the ledger at each price. `problems` is empty when the books are exact."""
 
     calls: int
+    left: int
     streams: int
     points: int
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
         sums = f"{self.calls:,} x {scenario.CALL_PRICE}"
+        if self.left:
+            sums += f" + {self.left:,} x {scenario.LEFT_PRICE}"
         if self.streams:
             sums += f" + {self.streams:,} x {scenario.STREAM_PRICE:,}"
         return f"{sums} = {self.points:,} points: " + ("exact" if not self.problems else "; ".join(self.problems))
 
 
 def check(database: Database, answered: int, cut_off: int, streams: int) -> Verdict:
-    """`answered`: plain calls whose answer came whole; `cut_off`: the most that were under way when a measurement ended.
+    """`answered`: plain calls whose answer came whole; `cut_off`: the most that were under way when measuring ended.
 
-    A call cut off is charged if its answer had been made out, else released; never anything between.
+    A call cut off is charged as answered if its answer had been made out, by its prompt if it had been sent, else not.
     """
     end = time.monotonic() + PATIENCE
     while (left := database.value("SELECT COUNT(*) FROM holds")) and time.monotonic() < end:
@@ -40,29 +43,34 @@ def check(database: Database, answered: int, cut_off: int, streams: int) -> Verd
         "SELECT amount, COUNT(*) FROM ledger_entries WHERE kind = 'charge' GROUP BY amount"
     )}  # fmt: skip
     calls, streamed = charges.get(scenario.CALL_PRICE, 0), charges.get(scenario.STREAM_PRICE, 0)
-    points = calls * scenario.CALL_PRICE + streamed * scenario.STREAM_PRICE
+    prompts = charges.get(scenario.LEFT_PRICE, 0)
+    points = calls * scenario.CALL_PRICE + prompts * scenario.LEFT_PRICE + streamed * scenario.STREAM_PRICE
     expected = {
         "open holds": (left, 0),
-        "charges at other prices": (sum(charges.values()) - calls - streamed, 0),
+        "charges at other prices": (sum(charges.values()) - calls - prompts - streamed, 0),
         "streams charged": (streamed, streams),
         "sum of the ledger": (_sum(database, "-amount", "ledger_entries WHERE kind = 'charge'"), points),
         "users' used_quota": (_sum(database, "used_quota", "users"), points),
-        "users' balance": (_sum(database, "quota", "users WHERE username LIKE 'bench%%'"), 2 * QUOTA - points),
+        "users' balance": (_sum(database, "quota", "users WHERE username LIKE 'bench-%'"), 2 * QUOTA - points),
         "users' held": (_sum(database, "held", "users"), 0),
         "tokens' used_quota": (_sum(database, "used_quota", "tokens"), points),
         "tokens' remain_quota": (_sum(database, "remain_quota", "tokens WHERE name = 'bench'"), 2 * QUOTA - points),
         "channels' used_quota": (_sum(database, "used_quota", "channels"), points),
         "sum of the logs": (_sum(database, "quota", "logs WHERE type = 2"), points),
-        "rows in the logs": (int(database.value("SELECT COUNT(*) FROM logs WHERE type = 2")), calls + streamed),
+        "rows in the logs": (
+            int(database.value("SELECT COUNT(*) FROM logs WHERE type = 2")),
+            calls + prompts + streamed,
+        ),
     }
     problems = [
         f"{what}: {found:,} instead of {right:,}" for what, (found, right) in expected.items() if found != right
     ]
-    if not answered <= calls <= answered + cut_off:
-        problems.append(f"{calls:,} calls charged, {answered:,} answered and at most {cut_off:,} cut off")
-    return Verdict(calls, streamed, points, tuple(problems))
+    if not answered <= calls <= calls + prompts <= answered + cut_off:
+        problems.append(
+            f"{calls:,} and {prompts:,} calls charged, {answered:,} answered and at most {cut_off:,} cut off"
+        )
+    return Verdict(calls, prompts, streamed, points, tuple(problems))
 
 
 def _sum(database: Database, column: str, rest: str) -> int:
-    query = f"SELECT COALESCE(SUM({column}), 0) FROM {rest}"
-    return int(database.value(query.replace("%%", "%")))
+    return int(database.value(f"SELECT COALESCE(SUM({column}), 0) FROM {rest}"))

@@ -28,7 +28,7 @@ class Lane(asyncio.Protocol):
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -47,16 +47,16 @@ class Database:
             return {"SQLITE_PATH": self.name, "SQL_DSN": ""}
         return {"SQL_DSN": _address(self.dsn, self.name)}
 
-    def rows(self, query: str, *values: object) -> list[Sequence[Any]]:
+    def rows(self, query: str) -> list[Sequence[Any]]:
         connection = (
             sqlite3.connect(f"file:{self.name}?mode=ro", uri=True) if self.kind == "sqlite" else self._connect()
         )
         with closing(connection), closing(connection.cursor()) as cursor:
-            cursor.execute(query.replace("%s", "?") if self.kind == "sqlite" else query, values)
+            cursor.execute(query)
             return list(cursor.fetchall())
 
-    def value(self, query: str, *values: object) -> Any:
-        return self.rows(query, *values)[0][0]
+    def value(self, query: str) -> Any:
+        return self.rows(query)[0][0]
 
     def _connect(self) -> Any:
         return connect(self.kind, self.dsn, self.name)
@@ -65,7 +65,8 @@ class Database:
         """Put the server's ends of the gateway's connections on one core; False where we may not."""
         query = {
             "sqlite": "",
-            "postgres": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "postgres": "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             "mysql": "SELECT tid FROM information_schema.processlist WHERE db = database() AND id <> connection_id()",
         }[self.kind]
         if not query or urlsplit(self.dsn).hostname not in ("127.0.0.1", "localhost"):
@@ -88,12 +89,12 @@ class Database:
 def fresh(kind: str, folder: Path) -> Iterator[Database]:
     """An empty database, dropped at the exit. Raises Absent."""
     if kind == "sqlite":
-        name = folder / f"bench-{uuid.uuid4().hex[:8]}.db"
+        file = folder / f"bench-{uuid.uuid4().hex[:8]}.db"
         try:
-            yield Database(kind, str(name), version=f"SQLite {sqlite3.sqlite_version}")
+            yield Database(kind, str(file), version=f"SQLite {sqlite3.sqlite_version}")
         finally:
             for suffix in ("", "-wal", "-shm"):
-                Path(f"{name}{suffix}").unlink(missing_ok=True)
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
         return
     dsn = os.environ.get(f"BENCH_{kind.upper()}_DSN", DEFAULT_DSN[kind])
     name = f"bench_{uuid.uuid4().hex[:12]}"

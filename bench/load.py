@@ -22,7 +22,10 @@ class LoadFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What came back. `refused`: answers that were not 200. `broken`: connections. Times in milliseconds."""
+    """What came back. `refused`: answers that were not 200. `broken`: connections. Times in milliseconds.
+
+    `cpu`: microseconds of processor time the server spent on a call, 0 where it is not known.
+    """
 
     calls: int
     seconds: float
@@ -30,6 +33,7 @@ class Point:
     broken: int
     p50: float
     p99: float
+    cpu: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -48,7 +52,9 @@ def plain(port: int, connections: int, seconds: float, core: int, key: str = "no
         command += ["-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}{scenario.PATH}"]
     else:
         command = [sys.executable, "-m", "bench.client", str(port), str(connections), str(seconds)]
-    return Point(**_run(command, core, key, seconds + 60))
+    told = _run(command, core, key, seconds + 60)
+    calls, refused, broken = (int(told[name]) for name in ("calls", "refused", "broken"))
+    return Point(calls, told["seconds"], refused, broken, told["p50"], told["p99"])
 
 
 def streams(port: int, count: int, core: int, key: str = "none") -> dict[str, float]:

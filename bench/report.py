@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-
 from bench.load import Point
 
 FLOOR = "floor"
+OWN_FLOOR = "own-floor"
 DIRECT = "direct"
 GOAL = 0.35  # of the floor, at 32 and at 128 connections
 GOAL_LATER = 0.5
@@ -33,13 +33,16 @@ class Subject:
     books: str = ""
     exact: bool = True
     idle: int = 0
-    peak: int = 0
+    peak: float = 0
     cold_start: float = 0.0
     pinned: bool = True
     database: str = ""
 
     def rate(self, connections: int) -> float:
         return median(point.rate for point in self.rounds[connections])
+
+    def cpu(self, connections: int) -> float:
+        return median(point.cpu for point in self.rounds[connections])
 
 
 @dataclass
@@ -65,13 +68,20 @@ class Result:
         ratios = [mine.rate / theirs.rate for mine, theirs in pairs if theirs.rate]
         return median(ratios) if ratios else None
 
+    def ratio_of_cpu(self, subject: Subject, connections: int) -> float | None:
+        """The floor's processor time for a call over the subject's: what the ratio is where nobody disturbs."""
+        base = self.find(FLOOR)
+        if base is None or not subject.cpu(connections):
+            return None
+        return base.cpu(connections) / subject.cpu(connections)
+
     def added(self, subject: Subject, percentile: str) -> float | None:
         """Milliseconds a call takes longer than the direct one, at one connection."""
         direct = self.find(DIRECT)
         if direct is None or 1 not in subject.rounds:
             return None
         pairs = zip(subject.rounds[1], direct.rounds[1], strict=False)
-        return median(getattr(mine, percentile) - getattr(theirs, percentile) for mine, theirs in pairs)
+        return float(median(getattr(mine, percentile) - getattr(theirs, percentile) for mine, theirs in pairs))
 
     @property
     def sound(self) -> bool:
@@ -89,6 +99,10 @@ class Result:
         values = asdict(self)
         for subject, own in zip(self.subjects, values["subjects"], strict=True):
             own["rate"] = {connections: subject.rate(connections) for connections in subject.rounds}
+            own["cpu_us"] = {connections: subject.cpu(connections) for connections in subject.rounds}
+            own["of_floor_by_cpu"] = {
+                connections: self.ratio_of_cpu(subject, connections) for connections in subject.rounds
+            }
             own["of_floor"] = {connections: self.ratio(subject, connections) for connections in subject.rounds}
             own["added_p50_ms"], own["added_p99_ms"] = self.added(subject, "p50"), self.added(subject, "p99")
         path.write_text(json.dumps(values, indent=1) + "\n")
@@ -124,27 +138,36 @@ def _calls(result: Result) -> list[str]:
         line += "".join(f"{_figure(result.ratio(subject, count)):>11}" for count in counts if count > 1)
         line += f"{_figure(result.added(subject, 'p50')):>11}{_figure(result.added(subject, 'p99')):>10}"
         lines.append(line)
+    lines += ["", f"  {'processor time, us a call':<34}" + "".join(f"{f'{count} conn.':>11}" for count in counts)]
+    lines[-1] += "".join(f"{f'floor @{count}':>11}" for count in counts if count > 1)
+    for subject in result.subjects:
+        if any(subject.cpu(count) for count in counts):
+            line = f"  {subject.title:<34}" + "".join(f"{subject.cpu(count):>11.0f}" for count in counts)
+            line += "".join(f"{_figure(result.ratio_of_cpu(subject, count)):>11}" for count in counts if count > 1)
+            lines.append(line)
     return lines
 
 
+STREAM_COLUMNS = (("at once", 9), ("lost", 6), ("longest gap p50", 17), ("p99", 7), ("max (ms)", 10), ("first", 8))
+
+
 def _streams(result: Result) -> list[str]:
-    lines = [
-        f"  {'streams of 64 events, 20 ms':<34}{'at once':>9}{'lost':>6}{'longest gap p50':>17}{'p99':>7}{'max (ms)':>10}"
-        f"{'first':>8}{'seconds':>9}{'peak MB':>9}"
-    ]
+    head = "".join(f"{name:>{width}}" for name, width in (*STREAM_COLUMNS, ("seconds", 9), ("peak MB", 9)))
+    lines = [f"  {'streams of 64 events, 20 ms':<34}{head}"]
     for subject in result.subjects:
         for run in subject.streams:
+            gaps = (
+                f"{run['gap_p50_ms']:>17.0f}{run['gap_p99_ms']:>7.0f}{run['gap_max_ms']:>10.0f}{run['first_ms']:>8.0f}"
+            )
             peak = f"{run['peak'] / 2**20:.0f}" if run.get("peak") else ""
-            lines.append(
-                f"  {subject.title:<34}{run['streams']:>9}{run['lost']:>6}{run['gap_p50_ms']:>17.0f}{run['gap_p99_ms']:>7.0f}"
-                f"{run['gap_max_ms']:>10.0f}{run['first_ms']:>8.0f}{run['seconds']:>9.2f}{peak:>9}"
-            )
-    for subject in result.subjects:
-        if subject.billed:
-            lines.append(
-                f"  {subject.title}: resident {subject.idle / 2**20:.0f} MB idle, {subject.peak / 2**20:.0f} MB at the"
-                f" peak (master and worker); first answer {subject.cold_start:.1f} s after the start"
-            )
+            line = f"  {subject.title:<34}{run['streams']:>9}{run['lost']:>6}{gaps}{run['seconds']:>9.2f}{peak:>9}"
+            lines.append(line)
+    lines += [
+        f"  {subject.title}: resident {subject.idle / 2**20:.0f} MB idle, {subject.peak / 2**20:.0f} MB at the"
+        f" peak (master and worker); first answer {subject.cold_start:.1f} s after the start"
+        for subject in result.subjects
+        if subject.billed
+    ]
     return lines
 
 
@@ -155,8 +178,11 @@ def _goals(result: Result) -> list[str]:
         return []
     lines = ["Goals (SQLite)"]
     for connections in (c for c in (32, 128) if c in subject.rounds):
-        ratio = result.ratio(subject, connections) or 0.0
-        lines.append(_goal(f"of the floor at {connections} connections", f"{ratio:.2f}", f"{GOAL}", ratio >= GOAL))
+        for base, name in ((FLOOR, "floor"), (OWN_FLOOR, "client's floor")):
+            ratio = result.ratio(subject, connections, base)
+            if ratio is not None:
+                what = f"of the {name} at {connections} connections"
+                lines.append(_goal(what, f"{ratio:.2f}", f"{GOAL}", ratio >= GOAL))
         if floor.rate(connections) >= GOAL_FLOOR:
             rate = subject.rate(connections)
             lines.append(
@@ -171,7 +197,7 @@ def _goals(result: Result) -> list[str]:
 
 
 def _goal(what: str, found: str, wanted: str, reached: bool) -> str:
-    return f"  {what:<34} {found:>9}   goal {wanted:<12} {'reached' if reached else 'MISSED'}"
+    return f"  {what:<42} {found:>9}   goal {wanted:<12} {'reached' if reached else 'MISSED'}"
 
 
 def _figure(value: float | None) -> str:

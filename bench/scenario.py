@@ -1,4 +1,4 @@
-"""What is asked and answered in every measurement, and what it must cost. Shared by all sides, so that none can drift."""
+"""What is asked and answered in every measurement, and what it must cost. Shared by all, so that none can drift."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PROMPT_TOKENS = 10
 COMPLETION_TOKENS = 20
 
 CALL_PRICE = (PROMPT_TOKENS + 2 * COMPLETION_TOKENS) * 15  # points: 750
+LEFT_PRICE = 40 * 15  # points: REQUEST's prompt by our own count, for a caller who left before the answer
 STREAM_PRICE = (PROMPT_TOKENS + 2 * EVENTS) * 15  # points: 2,070
 
 MESSAGES = [
@@ -41,7 +42,7 @@ ANSWER = json.dumps(
                 "index": 0,
                 "message": {
                     "role": "assistant",
-                    "content": "Several do; two of them are Basel and Bern, both on a river.",
+                    "content": "Several do; two are Basel and Bern, both on a river.",
                 },
                 "logprobs": None,
                 "finish_reason": "stop",

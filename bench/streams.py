@@ -31,7 +31,7 @@ class Stream(asyncio.Protocol):
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def begin(self) -> None:
         self._asked = time.monotonic()
@@ -71,7 +71,7 @@ class Stream(asyncio.Protocol):
         said = [choice["delta"]["content"] for chunk in chunks for choice in chunk.get("choices", ())]
         right = sum(mine == f"{number} " for number, mine in enumerate(said))
         extra = max(0, len(said) - scenario.EVENTS)
-        return scenario.EVENTS - right + extra + (b"data: [DONE]" not in lines)
+        return int(scenario.EVENTS - right + extra + (b"data: [DONE]" not in lines))
 
 
 async def run(port: int, count: int, key: str) -> dict[str, object]:

@@ -60,13 +60,16 @@ def start_paced(processes: machine.Processes, core: int, name: str = "paced") ->
     return port
 
 
-def start_floor(processes: machine.Processes, core: int, upstream: str, stream_upstream: str) -> int:
+def start_floor(processes: machine.Processes, core: int, client: str, addresses: tuple[str, str]) -> tuple[int, int]:
+    """(port, process id). `client`: as bench.floor names them."""
     port = machine.free_port()
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "-m", "uvicorn", "bench.floor:app", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log"]
     command += ["--log-level", "warning", "--backlog", "4096"]
-    environment = {**os.environ, "PYTHONPATH": str(root), "UPSTREAM": upstream, "STREAM_UPSTREAM": stream_upstream}
-    process = processes.start("floor", command, core, environment, cwd=root)
-    wait_for(f"http://127.0.0.1:{port}", "none", process, processes, "floor")
-    return port
+    plain, paced = addresses
+    told = {"PYTHONPATH": str(root), "UPSTREAM": plain, "STREAM_UPSTREAM": paced, "CLIENT": client}
+    name = f"floor-{client}"
+    process = processes.start(name, command, core, {**os.environ, **told}, cwd=root)
+    wait_for(f"http://127.0.0.1:{port}", "none", process, processes, name)
+    return port, process.pid
