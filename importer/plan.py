@@ -8,7 +8,7 @@ from collections.abc import Callable
 from audit.services import SYSTEM, record
 from importer import first_root
 from importer.report import Report
-from importer.source import Source
+from importer.source import CannotRead, Source
 from importer.tables.base import Context, TableImport
 from importer.tables.channels import Channels
 from importer.tables.logs import Logs
@@ -36,6 +36,8 @@ def run(
     Raises CannotRead, ChangedMeanwhile.
     """
     began = time.monotonic()
+    if not source.has("users"):
+        raise CannotRead(f"{source.name} has no table users: it is One API's database of logs, if any (--logs)")
     report = Report(source.name, dry_run)
     context = Context(source, log_source or source, report, log_limit, replaced=first_root.find(even_used=replace_root))
     users = Users(context)

@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests import databases
+from tests.conftest import MakeGateway
 from tests.databases import Database
+from tests.fake_upstream import FakeUpstream
 from tests.importer import one_api
 from tests.server import ENVIRONMENT, INHERITED, ROOT
 
@@ -218,6 +221,32 @@ def test_the_source_is_never_written(here: Operator, tmp_path: Path):
         here.report(old.address)
 
         assert Path(old.address).read_bytes() == before
+
+
+def test_served_after_the_import(gateway: MakeGateway, database: Database, upstream: FakeUpstream, tmp_path: Path):
+    """The imported token calls a model through the imported channel and is billed; the old password signs in."""
+    server = gateway(database)
+    server.stop()
+    with one_api.made(tmp_path / "old") as old:
+        one_api.fill(old, users=2, tokens=2, channels=1, logs=2)
+        old.run(f"UPDATE channels SET base_url = '{upstream.url}'", "UPDATE tokens SET remain_quota = 100000")
+        old.run("UPDATE users SET quota = 1000000 WHERE id = 2")
+
+        Operator(database, tmp_path).report(old.address)
+
+    server.restart()  # root's token of the first start is asked for its models: it has moved to the imported root
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+    status, answer = server.call(one_api.key(2), "POST", "/v1/chat/completions", body)
+    credentials = {"username": "user2", "password": one_api.PASSWORD}
+    signed_in = httpx.post(f"{server.base_url}/api/user/login", json=credentials).json()
+
+    assert status == 200, answer
+    assert signed_in["success"], signed_in
+    charged = 1_000_000 - database.value("SELECT quota FROM users WHERE id = 2")
+    assert charged > 0
+    assert database.value("SELECT SUM(amount) FROM ledger_entries WHERE user_id = 2") == 1_000_000 - charged
+    assert database.value("SELECT id FROM logs ORDER BY id DESC LIMIT 1") == 3  # after the imported two
+    assert str(database.value("SELECT password FROM users WHERE id = 2")).startswith("argon2")
 
 
 @pytest.mark.slow

@@ -257,7 +257,7 @@ def test_an_older_version_lacks_columns(tmp_path, bring: Import):
 
     assert report.ok
     assert report.tables["users"].missing_columns == ["oidc_id"]
-    assert report.tables["logs"].missing_columns == ["request_id", "is_stream"]
+    assert report.tables["logs"].missing_columns == ["is_stream", "request_id"]
     assert "users: oidc_id" in report.as_text()
 
 
