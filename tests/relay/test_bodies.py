@@ -223,7 +223,7 @@ class TestRewritten:
         assert got.status == 200
 
     def test_or_in_the_place_of_the_caller_s(self, house: House) -> None:
-        messages = [
+        messages: list[dict[str, Any]] = [
             {"role": "system", "content": [{"type": "text", "text": "old"}], "name": "kept"},
             {"role": "developer", "content": "stays"},
             {"role": "system", "content": "stays too"},

@@ -61,7 +61,7 @@ class House:
         for place, each in enumerate(channels):
             orders = dict(each)
             fields = {name: orders.pop(name) for name in ("priority", "key", "base_url") if name in orders}
-            values = {"priority": -place, **common, **fields}
+            values: dict[str, Any] = {"priority": -place, **common, **fields}
             base_url = values.pop("base_url", self.upstream.scripted(text=f"channel {place}", **orders))
             self.gateway.add_channel(base_url, model, **values)
 
@@ -91,7 +91,7 @@ def house(
 
 
 def said(got: Got) -> str:
-    return got.json()["choices"][0]["message"]["content"]
+    return str(got.json()["choices"][0]["message"]["content"])
 
 
 class TestWhatIsRetried:

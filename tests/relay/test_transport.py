@@ -8,6 +8,8 @@ import socket
 import ssl
 import time
 import zlib
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,7 +33,6 @@ from relay.upstream import Answer, Clients
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
