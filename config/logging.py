@@ -94,7 +94,10 @@ def configuration(*, folder: str, one_file: bool, debug: bool, sql: bool) -> dic
             "formatter": "line",
         }
     level = "DEBUG" if debug else "INFO"
-    ours = ("config", "relay", "accounts", "channels_app", "billing", "redemptions", "options", "audit", "vault")
+    ours = (
+        *("config", "relay", "accounts", "channels_app", "billing", "redemptions", "options", "audit", "vault"),
+        *("jobs", "notices"),
+    )
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -90,6 +90,7 @@ class Health:
         self._breakers: dict[int, Breaker] = {}
         self._open = 0  # breakers that are not closed
         self._refused: dict[int, float] = {}
+        self._news: Snapshot | None = None
         self.notes = Notes()
 
     def start(self) -> None:
@@ -107,6 +108,9 @@ class Health:
         """Channels to try last."""
         if not self._paused and not self._open:
             return frozenset()
+        if self._news is not None:
+            news, self._news = self._news, None
+            self._follow(news)
         now = self._clock()
         if self._paused:
             self._paused = {channel_id: until for channel_id, until in self._paused.items() if until > now}
@@ -151,7 +155,11 @@ class Health:
         self._failed(route, error, now)
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Forget what was learnt about channels that have since been changed or removed. Any thread."""
+        """Channels may have changed. Any thread; the event loop takes it up when it next asks whom to avoid."""
+        self._news = snapshot
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        """Forget what was learnt about channels that have since been changed, disabled or removed."""
         for channel_id, breaker in list(self._breakers.items()):
             now = snapshot.channels.get(channel_id)
             if now is None or not now.enabled or not _same_upstream(now, breaker.route):
@@ -251,6 +259,8 @@ def _written(note: Callable[[], object]) -> None:
     except (DatabaseError, InterfaceError) as error:
         log.warning("a channel's health could not be written down: %s", str(error).splitlines()[:1])
         connections.close_all()
+    except Exception:  # the edge of this thread, which has to outlive a bug in one note
+        log.exception("a channel's health could not be written down")
 
 
 def _same_upstream(one: Route, other: Route) -> bool:

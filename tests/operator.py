@@ -110,7 +110,14 @@ def option(key: str, value: str) -> None:
     set_option(SYSTEM, key, value)
 
 
-ORDERS = {order.__name__: order for order in (user, token, token_status, channel, edit_channel, option)}
+def job_missed(name: str) -> None:
+    """As if the job were long due and nothing had been up to run it."""
+    from jobs.models import Lease
+
+    Lease.objects.update_or_create(name=name, defaults={"first_seen": 1, "last_run_started": 0, "last_run_finished": 0})
+
+
+ORDERS = {order.__name__: order for order in (user, token, token_status, channel, edit_channel, option, job_missed)}
 
 
 def main() -> None:

@@ -129,6 +129,5 @@ def test_a_breaker_closes_when_its_probe_succeeds(watching: Gateway, caller: Acc
 
     watching.operator("edit_channel", channel_id=bad, base_url=upstream.scripted(text="0"))
 
-    until(lambda: channel(watching, bad)["breaker"]["state"] == "closed")
-    upstream.reset()
+    until(lambda: ask(watching, caller, model) == 200 and channel(watching, bad)["breaker"]["state"] == "closed")
     assert {ask(watching, caller, model) for _ in range(4)} == {200}
