@@ -60,7 +60,8 @@ class House:
     def add(self, model: str, *channels: dict[str, Any], **common: Any) -> None:
         for place, each in enumerate(channels):
             orders = dict(each)
-            fields = {name: orders.pop(name) for name in ("priority", "key", "base_url") if name in orders}
+            named = [name for name in ("priority", "key", "base_url") if name in orders]
+            fields: dict[str, Any] = {name: orders.pop(name) for name in named}
             values: dict[str, Any] = {"priority": -place, **common, **fields}
             base_url = values.pop("base_url", self.upstream.scripted(text=f"channel {place}", **orders))
             self.gateway.add_channel(base_url, model, **values)
