@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Hold, LedgerEntry, Log, LogOutbox
+from billing.models import Hold, LedgerEntry, Log, LogOutbox, ReconciliationReport
 from console.raw_tables import ReadOnly, moment_column
 
 HOUR = 3600  # seconds
@@ -112,3 +112,13 @@ class LogOutboxAdmin(ReadOnly):
     list_display = ("id", "when")
     readonly_fields = ("when",)
     when = moment_column("created_at", _("time (UTC)"))
+
+
+@admin.register(ReconciliationReport)
+class ReconciliationReportAdmin(ReadOnly):
+    list_display = ("id", "when", "difference_count", "compared", "duration")
+    list_filter = (Since,)
+    readonly_fields = ("when", "compared_from", "compared_until")
+    when = moment_column("created_at", _("time (UTC)"))
+    compared_from = moment_column("logs_from", _("log lines from (UTC)"))
+    compared_until = moment_column("logs_until", _("log lines until (UTC)"))

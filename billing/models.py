@@ -138,3 +138,50 @@ class LogOutbox(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class CounterKind(models.TextChoices):
+    USER = "user", _("user")
+    TOKEN = "token", _("token")
+    CHANNEL = "channel", _("channel")
+
+
+class CounterOpening(models.Model):
+    """What a counter showed beyond the ledger's charges when it came over from another installation.
+
+    Recorded once, by the first reconciliation after an import; from then on the counter must move with the ledger.
+    """
+
+    kind = models.CharField(max_length=16, choices=CounterKind.choices)
+    row_id = models.BigIntegerField()
+    used_quota = models.BigIntegerField(default=0)  # points
+    request_count = models.BigIntegerField(default=0)  # users only
+
+    class Meta:
+        db_table = "counter_openings"
+        verbose_name = _("opening of a counter")
+        verbose_name_plural = _("openings of counters")
+        constraints = [models.UniqueConstraint(fields=["kind", "row_id"], name="counter_opening_row")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.row_id}: {self.used_quota}"
+
+
+class ReconciliationReport(models.Model):
+    """What one comparison of ledger, balances, holds, counters and logs found. Append-only; it never repairs."""
+
+    created_at = models.BigIntegerField(db_index=True)
+    duration = models.BigIntegerField()  # milliseconds
+    difference_count = models.BigIntegerField()
+    differences = models.JSONField(default=list)  # the first 100: {check, row, stored, expected}
+    compared = models.JSONField(default=dict)  # how many rows of what were looked at
+    logs_from = models.BigIntegerField(default=0)  # log lines from here to before logs_until were compared;
+    logs_until = models.BigIntegerField(default=0)  # both 0: none could be
+
+    class Meta:
+        db_table = "reconciliation_reports"
+        verbose_name = _("reconciliation report")
+        verbose_name_plural = _("reconciliation reports")
+
+    def __str__(self) -> str:
+        return f"#{self.pk}: {self.difference_count}"

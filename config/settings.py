@@ -199,6 +199,7 @@ HOLD_TTL = env.integer("HOLD_TTL", 60, low=5, high=86400, example="60")  # secon
 HOLD_WAIT = env.integer(
     "HOLD_WAIT", 30, low=0, high=600, example="30"
 )  # seconds a call waits for other calls of its user
+LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 0, high=36_500, example="90")  # 0: log lines stay for ever
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 

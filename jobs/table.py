@@ -31,5 +31,8 @@ JOBS: tuple[Job, ...] = (
     Job("update balances", minutes("CHANNEL_UPDATE_FREQUENCY"), "channels_app.balances.update_all", 6 * HOUR),
     Job("deliver notices", every(5), "notices.jobs.deliver", 600),
     Job("remind of low quotas", every(60), "notices.jobs.remind", 300),
+    Job("reconcile the books", every(24 * HOUR), "billing.reconciliation.scheduled", 2 * HOUR),
+    Job("delete old log lines", every(HOUR), "billing.retention.scheduled", HOUR),
+    Job("clear sessions and rate windows", every(24 * HOUR), "accounts.housekeeping.scheduled", HOUR),
     Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),
 )

@@ -1,0 +1,50 @@
+"""Log lines older than LOG_RETENTION_DAYS go, a batch at a time. The ledger stays: balances are proved by it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from django.conf import settings
+
+from audit.services import SYSTEM, Actor, record
+from billing.models import Log
+from jobs.running import Context
+
+DAY = 86_400  # seconds
+BATCH = 1000  # lines of one DELETE
+PAUSE = 0.05  # seconds between two, in which others get at the table
+
+
+def purge(before: int, *, actor: Actor = SYSTEM, pause: Callable[[float], bool] | None = None) -> int:
+    """Delete the lines written before this second, oldest first; returns how many.
+
+    `pause(seconds)` waits between two batches and says True to end early; what is left goes the next time. What was
+    deleted is recorded in the audit, also when it ends early or a batch fails.
+    """
+    purged = 0
+    try:
+        for deleted in _batches(before):
+            purged += deleted
+            if pause is not None and pause(PAUSE):
+                break
+    finally:
+        if purged:
+            record(actor, "log.purge", "logs", before=before, rows=purged)
+    return purged
+
+
+def keep_days(days: int, *, pause: Callable[[float], bool] | None = None) -> int:
+    """Purge what is older than `days` days; 0 keeps everything."""
+    return purge(int(time.time()) - days * DAY, pause=pause) if days > 0 else 0
+
+
+def scheduled(context: Context) -> None:
+    """The hourly run (jobs.table)."""
+    context.report({"purged": keep_days(settings.LOG_RETENTION_DAYS, pause=context.pause)})
+
+
+def _batches(before: int) -> Iterator[int]:
+    old = Log.objects.filter(created_at__lt=before).order_by("created_at").values_list("pk", flat=True)
+    while ids := list(old[:BATCH]):
+        yield Log.objects.filter(pk__in=ids).delete()[0]
