@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 from config import env
@@ -34,10 +36,26 @@ class Logger(GunicornLogger):
         self.error_log.propagate = True
 
 
+H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
+
+
+class Protocol(HttpToolsProtocol):
+    """Ignores an offer of HTTP/2, which Java's clients make with every request.
+
+    The parser would take the body that follows such a head for the other protocol (RFC 9113, 3.1 withdrew the offer).
+    """
+
+    def data_received(self, data: bytes) -> None:
+        if b"h2c" in data and not getattr(self.cycle, "more_body", False):
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = H2C.sub(b"", head) + end + body
+        super().data_received(data)
+
+
 class Worker(UvicornWorker):
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "lifespan": "on",
         "access_log": False,  # a line a request costs a tenth of the relay's speed; nginx or the log table has it
         "server_header": False,

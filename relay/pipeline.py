@@ -40,6 +40,7 @@ from relay.worker import Worker
 
 log = logging.getLogger(__name__)
 
+PROMPT_COSTS = frozenset({Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS})  # also when nobody stayed
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
 ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
 PASSED_ON = ("content-type", "openai-processing-ms", "openai-version", "content-disposition")
@@ -230,6 +231,8 @@ class Relay:
         except BaseException:
             answer.close()
             raise
+        finally:
+            attempt.sent = attempt.sent or answer.sent
         return answer
 
     async def _again_without_usage(self, attempt: Attempt, answer: Answer) -> Answer:
@@ -323,7 +326,7 @@ class Relay:
         Pictures and sound that nobody received cost nothing.
         """
         call = self._call
-        if not self._account.ended and (call.mode in openai_body.STREAMS_WITH_USAGE or call.mode is Mode.EMBEDDINGS):
+        if attempt.sent and not self._account.ended and call.mode in PROMPT_COSTS:
             await self._secured()
             await self._settle(attempt, Generated())
 

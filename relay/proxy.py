@@ -12,8 +12,7 @@ from django.conf import settings
 from django.db import connections
 
 from accounts.callers import Caller
-from billing.models import LogType
-from billing.services import write_log
+from billing.services import log_free_call
 from channels_app.snapshot import Route
 from relay.asgi import Receive, Reply, read_body
 from relay.errors import BadRequest, CallerLeft, Forbidden, RelayError
@@ -111,9 +110,8 @@ async def _pass_on(answer: Answer, reply: Reply) -> None:
 
 def _log(caller: Caller, route: Route, request_id: str, head: Head, started: float) -> None:
     try:
-        write_log(
+        log_free_call(
             caller.user_id,
-            LogType.CONSUME,
             f"{head.method} {head.path}"[:500],
             username=caller.username,
             token_name=caller.token_name,

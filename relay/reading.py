@@ -56,6 +56,8 @@ def read_json(call: Call, body: bytes) -> Generated:
             failure = UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
             failure.structured = True
             raise failure
+        if call.mode in IMAGE_MODES:
+            raise UpstreamError("the upstream made no image", code="empty_answer")
     generated = Generated(usage=usage_of(document), finished=True)
     if generated.usage is None and call.mode in (Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS):
         for choice in _dicts(document.get("choices")):

@@ -68,6 +68,7 @@ class Attempt:
     route: Route
     model: str  # the upstream's name of the model, after mapping
     price: Price
+    sent: bool = False  # the request has gone out: its prompt costs, whoever leaves now
     asks_usage: bool = False  # we added stream_options.include_usage
     system_prompt_reset: bool = False
     max_tokens: int | None = None  # a lower maximum than the caller's, when the balance bears no more

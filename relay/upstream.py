@@ -83,6 +83,7 @@ class Answer:
         self._request = (head, body)
         self._bodiless = bodiless
         self._idle = clients.idle
+        self.sent = False  # the request went out, whether or not an answer came
         self._connection: Connection | None = None
         self._head = ResponseHead(0, [])
         self._deadline = time.monotonic() + clients.total if clients.total else None
@@ -113,6 +114,7 @@ class Answer:
         except OSError as error:
             raise UpstreamUnreachable("the upstream cannot be reached") from error
         self._connection.begin(*self._request, bodiless=self._bodiless)
+        self.sent = True
         try:
             return await self._connection.head(self._limit(self._clients.first_byte))
         except TimeoutError:

@@ -61,6 +61,8 @@ class Worker:
         self.books.start()
         self.health.start()
         self._watcher.start()
+        # Vocabularies take half a second to build: neither in the first call that needs them, nor before the snapshot.
+        threading.Thread(target=tokens.warm, name="vocabularies", daemon=True).start()
 
     async def stop(self) -> None:
         """Called when no request runs any more: what is waiting for the books is written first."""

@@ -181,10 +181,7 @@ class TestHeaders:
     @pytest.mark.parametrize(
         "headers",
         [
-            pytest.param(
-                {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIA"},
-                marks=pytest.mark.xfail(reason="httptools drops the body of a request that offers an upgrade"),
-            ),
+            {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIA"},
             {"Expect": "100-continue"},
             {"Connection": "close"},
             {"Accept-Encoding": "br, zstd"},
