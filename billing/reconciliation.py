@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from accounts.models import Token, User
 from audit.models import AuditEntry
@@ -165,7 +166,7 @@ def scheduled(context: Context) -> None:
 @contextmanager
 def snapshot(alias: str) -> Iterator[None]:
     """A transaction that sees the database as it is at its first read, and keeps nobody from writing."""
-    connection = connections[alias]
+    connection: Any = connections[alias]
     connection.ensure_connection()  # which sets the mode on SQLite
     if connection.vendor == "sqlite":
         usual = connection.transaction_mode
@@ -298,8 +299,8 @@ def _logs(findings: Findings, charges: dict[Triple, int], since: int, until: int
         findings.compare("I3 log lines of one request", f"request {request_id}", rows, 1)
 
 
-def _sums(rows: object) -> dict[int, int]:
-    return {key: int(total) for key, total in rows.order_by()}  # type: ignore[attr-defined]
+def _sums(rows: QuerySet[Any, tuple[int, int]]) -> dict[int, int]:
+    return {key: int(total) for key, total in rows.order_by()}
 
 
 def _tell(report: ReconciliationReport) -> None:

@@ -17,7 +17,7 @@ from accounts.models import Token, User
 from accounts.tokens import create_token
 from audit.services import SYSTEM
 from billing import batch, reconciliation
-from billing.models import CounterOpening, EntryKind, Hold, LedgerEntry, Log, ReconciliationReport
+from billing.models import CounterOpening, EntryKind, Hold, LedgerEntry, Log, LogOutbox, ReconciliationReport
 from billing.reconciliation import reconcile
 from billing.reports import purge
 from billing.services import credit
@@ -207,6 +207,15 @@ def test_log_lines_past_their_retention_are_not_missed(key, channel, settings):
     Log.objects.all().delete()
 
     assert reconcile().difference_count == 0
+
+
+def test_with_a_log_database_lines_are_compared_up_to_the_first_that_waits(settings):
+    settings.LOG_DATABASE_ALIAS = "logs"
+    now = int(time.time())
+    assert reconciliation._log_window(now, 0) == (now - reconciliation.LOG_WINDOW, now - reconciliation.LATE)
+
+    LogOutbox.objects.create(created_at=now - 500, row={})
+    assert reconciliation._log_window(now, 0) == (now - reconciliation.LOG_WINDOW, now - 500)
 
 
 # An installation that moved in
