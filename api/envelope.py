@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from accounts.refusals import NotFound as AccountNotFound
 from accounts.refusals import Refused
 from api import messages
+from api.messages_en import english, wants_english
 from billing.services import QuotaOutOfRange, UserMissing
 from channels_app.services import ChannelInvalid, ChannelMissing
 from options.registry import BadOption
@@ -21,7 +23,18 @@ ABSENT: Any = object()  # no `data` member, which is not the same as null
 
 
 class Json(JSONRenderer):
+    """Where the caller asks for English, the message of an envelope is put into it on its way out."""
+
     charset = "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        request = (renderer_context or {}).get("request")
+        if request is not None and isinstance(data, dict) and isinstance(data.get("message"), str):
+            if wants_english(request):
+                data = {**data, "message": english(data["message"])}
+        return super().render(data, accepted_media_type, renderer_context)
 
 
 class Refusal(Exception):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from api.messages_en import english, wants_english
+
 NOT_SIGNED_IN = "无权进行此操作，未登录且未提供 access token"
 BAD_ACCESS_TOKEN = "无权进行此操作，access token 无效"  # noqa: S105
 LEVEL_TOO_LOW = "无权进行此操作，权限不足"
@@ -34,4 +36,4 @@ def invalid_input(request: HttpRequest) -> str:
 
 
 def mail_failed(request: HttpRequest, reason: str) -> str:
-    return _MAIL_FAILED[_language(request)] + reason
+    return _MAIL_FAILED[_language(request)] + (english(reason) if wants_english(request) else reason)

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from accounts.http import came_over_tls, client_address
 from api import messages
 from api.bodies import MAX_BODY
+from api.messages_en import english, wants_english
 from config.logging import request_id as logged_request_id
 from relay import request_id
 
@@ -54,7 +55,8 @@ def _too_large(request: HttpRequest) -> HttpResponseBase | None:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not _is_api(request) or (length.isdecimal() and int(length) <= MAX_BODY):
         return None
-    body = {"success": False, "message": messages.BODY_TOO_LARGE}
+    text = english(messages.BODY_TOO_LARGE) if wants_english(request) else messages.BODY_TOO_LARGE
+    body = {"success": False, "message": text}
     return JsonResponse(body, status=413, json_dumps_params={"ensure_ascii": False})
 
 
