@@ -31,9 +31,9 @@ class Json(JSONRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> Any:
         request = (renderer_context or {}).get("request")
-        if request is not None and isinstance(data, dict) and isinstance(data.get("message"), str):
-            if wants_english(request):
-                data = {**data, "message": english(data["message"])}
+        text = data.get("message") if isinstance(data, dict) else None
+        if request is not None and isinstance(text, str) and wants_english(request):
+            data = {**data, "message": english(text)}
         return super().render(data, accepted_media_type, renderer_context)
 
 

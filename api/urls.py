@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from api import views
+from api import schema, views
 from api.routing import both
 
 urlpatterns = [
@@ -14,6 +14,9 @@ urlpatterns = [
     *both("home_page_content", views.HomePageContent),
     *both("models", views.Models),
     *both("group", views.Groups),
+    *both("schema", schema.Document),
+    path("docs", schema.docs),
+    path("docs/", schema.docs),
     path("", include("accounts.api_urls")),
     path("", include("options.api_urls")),
     path("", include("channels_app.api_urls")),

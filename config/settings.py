@@ -212,6 +212,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "config",
     "options",
     "audit",
@@ -281,5 +283,15 @@ WHITENOISE_MAX_AGE = 7 * 24 * 3600  # seconds; addresses made by templates chang
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.static.VersionedStorage"},
+}
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "api.schema.Schema"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "One API: management",
+    "DESCRIPTION": "See docs/management-api.md. Every route answers with and without a slash at its end.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["api.schema.one_spelling"],
+    "POSTPROCESSING_HOOKS": ["api.schema.add_components"],
+    "SERVE_INCLUDE_SCHEMA": False,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024  # bytes; /api bodies, batches of channel keys among them

@@ -1,0 +1,242 @@
+"""What the routes below /api take and answer, as JSON Schema; api/schema.py makes the OpenAPI document of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Shape = dict[str, Any]
+
+INTEGER: Shape = {"type": "integer", "format": "int64"}
+NUMBER: Shape = {"type": "number"}
+TEXT: Shape = {"type": "string"}
+FLAG: Shape = {"type": "boolean"}
+SECONDS: Shape = {**INTEGER, "description": "Unix seconds"}
+QUOTA: Shape = {**INTEGER, "description": "points"}
+KINDS = {"i": INTEGER, "n": NUMBER, "s": TEXT, "b": FLAG, "t": SECONDS, "q": QUOTA}
+
+
+def members(text: str, others: Mapping[str, Shape] | None = None, *, all_given: bool = False) -> Shape:
+    """An object from `name:kind` words, whose kinds are the keys of KINDS, and other members."""
+    properties = {name: KINDS[kind] for name, _, kind in (word.partition(":") for word in text.split())}
+    properties |= others or {}
+    shape: Shape = {"type": "object", "properties": properties}
+    return {**shape, "required": list(properties)} if all_given else shape
+
+
+def listed(item: Shape) -> Shape:
+    return {"type": "array", "items": item}
+
+
+def named(component: str) -> Shape:
+    return {"$ref": f"#/components/schemas/{component}"}
+
+
+def either(shape: Shape, *types: str) -> Shape:
+    return {**shape, "type": [shape["type"], *types]}
+
+
+_USER_TEXTS = "username:s password:s display_name:s email:s github_id:s wechat_id:s lark_id:s oidc_id:s group:s"
+_USER = f"id:i {_USER_TEXTS} role:i status:i verification_code:s access_token:s quota:q used_quota:q request_count:i"
+_TOKEN = "id:i user_id:i key:s status:i name:s created_time:t accessed_time:t expired_time:t remain_quota:q"  # noqa: S105
+_CHANNEL = (
+    "id:i type:i key:s status:i name:s created_time:t test_time:t response_time:i other:s balance:n"
+    " balance_updated_time:t models:s group:s used_quota:q config:s status_reason:s status_time:t"
+)
+_NULLABLE = {
+    "weight": either(INTEGER, "null"),
+    "base_url": either(TEXT, "null"),
+    "model_mapping": either(TEXT, "null"),
+    "priority": either(INTEGER, "null"),
+    "system_prompt": either(TEXT, "null"),
+}
+_LOG = (
+    "id:i user_id:i created_at:t type:i content:s username:s token_name:s model_name:s quota:q prompt_tokens:i"
+    " completion_tokens:i channel:i request_id:s elapsed_time:i is_stream:b system_prompt_reset:b"
+)
+_STATUS_TEXTS = (
+    "version:s github_client_id:s lark_client_id:s system_name:s logo:s footer_html:s wechat_qrcode:s"
+    " server_address:s turnstile_site_key:s top_up_link:s chat_link:s oidc_client_id:s oidc_well_known:s"
+    " oidc_authorization_endpoint:s oidc_token_endpoint:s oidc_userinfo_endpoint:s"
+)
+
+COMPONENTS: Mapping[str, Shape] = {
+    "User": members(f"{_USER} aff_code:s inviter_id:i", all_given=True),
+    "Token": members(
+        f"{_TOKEN} unlimited_quota:b used_quota:q",
+        {"models": either(TEXT, "null"), "subnet": either(TEXT, "null")},
+        all_given=True,
+    ),
+    "Breaker": members("state:s opened_until:t failures:i last_failure:s changed_at:t", all_given=True),
+    "Channel": members(_CHANNEL, {"breaker": named("Breaker"), **_NULLABLE}, all_given=True),
+    "Log": members(_LOG, all_given=True),
+    "Redemption": members(
+        "id:i user_id:i key:s status:i name:s quota:q created_time:t redeemed_time:t count:i", all_given=True
+    ),
+    "Option": members("key:s value:s", all_given=True),
+    "Status": members(
+        f"{_STATUS_TEXTS} start_time:t email_verification:b github_oauth:b wechat_login:b turnstile_check:b"
+        " quota_per_unit:n display_in_currency:b oidc:b",
+        all_given=True,
+    ),
+    "Day": members("Day:s ModelName:s RequestCount:i Quota:q PromptTokens:i CompletionTokens:i", all_given=True),
+    "Progress": members("scope:s total:i done:i running:b started:t finished:t outcome:s"),
+    "Refusal": {
+        **members("message:s", {"success": {**FLAG, "const": False}}),
+        "required": ["success", "message"],
+        "description": "Most refusals come with status 200; `message` says why.",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route and method. `data` is the member of the envelope, None where there is none.
+
+    `beside` are members next to `data`; `whole` is the answer of a route that has no envelope.
+    """
+
+    summary: str
+    data: Shape | None = None
+    body: Shape | None = None
+    query: Mapping[str, Shape] = field(default_factory=dict)
+    paged: bool = False
+    beside: Mapping[str, Shape] = field(default_factory=dict)
+    whole: Shape | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bad_request: bool = False
+
+
+def _query(text: str) -> Mapping[str, Shape]:
+    properties: Mapping[str, Shape] = members(text)["properties"]
+    return properties
+
+
+_PAGE = {"p": {**INTEGER, "description": "page, from 0"}, "per_page": {**INTEGER, "description": "rows, 10 to 100"}}
+_KEYWORD = _query("keyword:s")
+_LOGS = _query("type:i start_timestamp:t end_timestamp:t model_name:s token_name:s")
+_ALL_LOGS = {**_LOGS, **_query("username:s channel:i")}
+_STATUS_ONLY = {"status_only": {**TEXT, "description": "anything: the status alone is taken"}}
+_SUM = members("quota:q", all_given=True)
+_TOKEN_BODY = members("name:s expired_time:t remain_quota:q unlimited_quota:b models:s subnet:s")
+_CHANNEL_BODY = members("type:i key:s status:i name:s other:s models:s group:s config:s", _NULLABLE)
+_MAIL = _query("email:s turnstile:s")
+_MODEL_LIST = members("object:s", {"data": listed({"type": "object"})})
+_TESTED = members("success:b message:s time:n modelName:s model:s")
+
+
+def _rows(component: str, summary: str, query: Mapping[str, Shape] | None = None) -> Operation:
+    return Operation(summary, listed(named(component)), query={**_PAGE, **(query or {})}, paged=True)
+
+
+def _search(component: str, summary: str) -> Operation:
+    return Operation(summary, listed(named(component)), query=_KEYWORD)
+
+
+_NAMES = listed(TEXT)
+
+OPERATIONS: Mapping[str, Operation] = {
+    "GET status": Operation("What a front end must know before anybody signs in", named("Status")),
+    "GET notice": Operation("The operator's notice", TEXT),
+    "GET about": Operation("The operator's text about this place", TEXT),
+    "GET home_page_content": Operation("The operator's home page", TEXT),
+    "GET models": Operation("Model names by channel type", {"type": "object", "additionalProperties": _NAMES}),
+    "GET group": Operation("Names of the groups", _NAMES),
+    "GET schema": Operation("This document", whole={"type": "object"}),
+    # one's own account
+    "POST user/login": Operation("Sign in", named("User"), members("username:s password:s"), _query("turnstile:s")),
+    "GET user/logout": Operation("Sign out"),
+    "POST user/register": Operation(
+        "Make an account",
+        body=members("username:s password:s email:s verification_code:s aff_code:s"),
+        query=_query("turnstile:s"),
+    ),
+    "GET verification": Operation("Have a code mailed", query=_MAIL),
+    "GET reset_password": Operation("Have a link mailed that resets the password", query=_MAIL),
+    "POST user/reset": Operation("Reset the password; `data` is the new one", TEXT, members("email:s token:s")),
+    "GET oauth/email/bind": Operation("Set one's e-mail address", query=_query("email:s code:s")),
+    "GET user/self": Operation("One's own account", named("User")),
+    "PUT user/self": Operation(
+        "Change one's own account", body=members("username:s display_name:s password:s original_password:s")
+    ),
+    "DELETE user/self": Operation("Delete one's own account"),
+    "GET user/dashboard": Operation("Use of the last seven days (UTC) by model", listed(named("Day"))),
+    "GET user/token": Operation("A new access token; the old one ends", TEXT),
+    "GET user/aff": Operation("One's invitation code", TEXT),
+    "POST user/topup": Operation("Redeem a code; `data` is what it was worth", QUOTA, members("key:s")),
+    "GET user/available_models": Operation("Models one may call", _NAMES),
+    # accounts
+    "GET user": _rows("User", "Accounts", _query("order:s")),
+    "POST user": Operation("Make an account", body=members("username:s password:s display_name:s role:i")),
+    "PUT user": Operation("Change an account", body=members(f"id:i {_USER_TEXTS} role:i status:i quota:q")),
+    "GET user/search": _search("User", "Find accounts"),
+    "POST user/manage": Operation(
+        "Enable, disable, delete, promote, demote", named("User"), members("username:s action:s")
+    ),
+    "GET user/{user_id}": Operation("One account", named("User")),
+    "DELETE user/{user_id}": Operation("Delete an account"),
+    "POST topup": Operation(
+        "Credit an account",
+        body=members("user_id:i quota:q remark:s"),
+        headers={"Idempotency-Key": "A repetition under the same key succeeds and credits nothing"},
+    ),
+    # tokens
+    "GET token": _rows("Token", "One's tokens", _query("order:s")),
+    "POST token": Operation("Make a token", named("Token"), _TOKEN_BODY),
+    "PUT token": Operation(
+        "Change a token",
+        named("Token"),
+        {**_TOKEN_BODY, "properties": {**_query("id:i status:i"), **_TOKEN_BODY["properties"]}},
+        _STATUS_ONLY,
+    ),
+    "GET token/search": _search("Token", "Find one's tokens"),
+    "GET token/{token_id}": Operation("One token", named("Token")),
+    "DELETE token/{token_id}": Operation("Delete a token"),
+    # options
+    "GET option": Operation("All options but the secret ones", listed(named("Option"))),
+    "PUT option": Operation("Set an option", body=members("key:s value:s"), bad_request=True),
+    # channels
+    "GET channel": _rows("Channel", "Channels"),
+    "POST channel": Operation("Make a channel for each line of `key`", body=_CHANNEL_BODY),
+    "PUT channel": Operation(
+        "Change a channel",
+        named("Channel"),
+        {**_CHANNEL_BODY, "properties": {"id": INTEGER, **_CHANNEL_BODY["properties"]}},
+    ),
+    "GET channel/search": _search("Channel", "Find channels"),
+    "GET channel/models": Operation("The built-in catalogue of models", whole=_MODEL_LIST),
+    "DELETE channel/disabled": Operation("Delete all disabled channels; `data` is their number", INTEGER),
+    "GET channel/test": Operation("Test all channels in the background", query=_query("scope:s")),
+    "GET channel/test/progress": Operation("How far the test of all channels is", named("Progress")),
+    "GET channel/test/{channel_id}": Operation("Test a channel", query=_query("model:s"), whole=_TESTED),
+    "GET channel/update_balance": Operation("Ask for all balances in the background"),
+    "GET channel/update_balance/{channel_id}": Operation("Ask for a balance", beside={"balance": NUMBER}),
+    "POST channel/fetch_models": Operation(
+        "The models an upstream lists, before the channel is stored",
+        _NAMES,
+        members("type:i base_url:s key:s config:s"),
+    ),
+    "GET channel/fetch_models/{channel_id}": Operation("The models a channel's upstream lists", _NAMES),
+    "GET channel/{channel_id}": Operation("One channel", named("Channel")),
+    "DELETE channel/{channel_id}": Operation("Delete a channel"),
+    # codes
+    "GET redemption": _rows("Redemption", "Redemption codes"),
+    "POST redemption": Operation("Make codes; `data` are their keys", _NAMES, members("name:s quota:q count:i")),
+    "PUT redemption": Operation(
+        "Change a code", named("Redemption"), members("id:i name:s quota:q status:i"), _STATUS_ONLY
+    ),
+    "GET redemption/search": _search("Redemption", "Find codes"),
+    "GET redemption/{code_id}": Operation("One code", named("Redemption")),
+    "DELETE redemption/{code_id}": Operation("Delete a code"),
+    # logs
+    "GET log": _rows("Log", "Log lines", _ALL_LOGS),
+    "DELETE log": Operation(
+        "Delete older log lines; `data` is their number", INTEGER, query=_query("target_timestamp:t")
+    ),
+    "GET log/stat": Operation("Sum of the log lines", _SUM, query=_ALL_LOGS),
+    "GET log/search": _search("Log", "Find log lines"),
+    "GET log/self": _rows("Log", "One's log lines", _LOGS),
+    "GET log/self/stat": Operation("Sum of one's log lines", _SUM, query=_LOGS),
+    "GET log/self/search": _search("Log", "Find one's log lines"),
+}
