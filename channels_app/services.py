@@ -65,7 +65,7 @@ def create_channels(actor: Actor, fields: Mapping[str, Any], keys: Sequence[str]
     created = []
     for key in trimmed:
         channel = Channel.objects.create(**columns, key=key, created_time=now)
-        _rebuild_abilities(channel)
+        rebuild_abilities(channel)
         record(actor, "channel.create", f"channel:{channel.pk}", name=channel.name, type=channel.type)
         created.append(channel.pk)
     versions.bump(versions.ROUTING)
@@ -109,7 +109,7 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     Channel.objects.filter(pk=channel_id).update(**columns)
     for name in ("status", "priority", "model_names", "group"):
         setattr(channel, name, columns.get(name, getattr(channel, name)))
-    _rebuild_abilities(channel)
+    rebuild_abilities(channel)
     detail = {"status": int(columns["status"])} if "status" in changed else {}
     record(actor, "channel.update", f"channel:{channel_id}", fields=changed, **detail)
     versions.bump(versions.ROUTING)
@@ -420,7 +420,7 @@ def _write_status(channel_id: int, status: int, reason: str, only_if: int | None
     return True
 
 
-def _rebuild_abilities(channel: Channel) -> None:
+def rebuild_abilities(channel: Channel) -> None:
     """Make the rows those of model x group, touching only what differs, so that no reader ever finds a gap."""
     enabled = channel.status == ChannelStatus.ENABLED
     groups, models = _split(channel.group), _split(channel.model_names)

@@ -63,7 +63,7 @@ class Channels:
             with transaction.atomic():
                 Channel.objects.bulk_create(batch)
                 for channel in batch:
-                    services._rebuild_abilities(channel)
+                    services.rebuild_abilities(channel)
                 versions.bump(versions.ROUTING)
         if self.new:
             reset_sequence(Channel, Ability)

@@ -6,6 +6,7 @@ import pytest
 from django.urls import get_resolver
 
 from api.views import ApiView
+from jobs import running
 from tests.api.conftest import Caller
 
 USER, ADMIN, ROOT = 1, 10, 100
@@ -39,7 +40,13 @@ ROUTES = [
     ("GET", "channel/999", ADMIN),
     ("DELETE", "channel/999", ADMIN),
     ("DELETE", "channel/disabled", ADMIN),
+    ("GET", "channel/test", ADMIN),
+    ("GET", "channel/test/progress", ADMIN),
     ("GET", "channel/test/999", ADMIN),
+    ("GET", "channel/update_balance", ADMIN),
+    ("GET", "channel/update_balance/999", ADMIN),
+    ("GET", "channel/fetch_models/999", ADMIN),
+    ("POST", "channel/fetch_models", ADMIN),
     ("GET", "token", USER),
     ("POST", "token", USER),
     ("PUT", "token", USER),
@@ -62,6 +69,12 @@ ROUTES = [
     ("GET", "oauth/email/bind", USER),
     ("DELETE", "user/self", USER),
 ]
+
+
+@pytest.fixture(autouse=True)
+def runs_are_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a run may be started is asked here, not what it does: a thread of its own would outlive the test."""
+    monkeypatch.setattr(running, "start", lambda *args: None)
 
 
 @pytest.mark.parametrize(("method", "path", "level"), ROUTES, ids=[f"{method} {path}" for method, path, _ in ROUTES])

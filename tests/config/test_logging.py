@@ -27,12 +27,12 @@ def record(text: str, moment: float = 0.0) -> logging.LogRecord:
 
 
 def test_a_line_names_its_request():
-    token = request_id.set("42")
-    try:
-        assert Line(LINE).format(record("hello")).endswith("INFO relay [42] hello")
-    finally:
-        request_id.reset(token)
-    assert Line(LINE).format(record("hello")).endswith("INFO relay hello")
+    for number, shown in (("42", "INFO relay [42] hello"), ("", "INFO relay hello")):
+        token = request_id.set(number)
+        try:
+            assert Line(LINE).format(record("hello")).endswith(shown)
+        finally:
+            request_id.reset(token)
 
 
 def test_every_day_has_its_file(tmp_path):
