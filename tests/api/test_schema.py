@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 
@@ -67,3 +69,14 @@ def test_strangers_may_read_the_document_and_its_page_loads_nothing_from_elsewhe
     loaded = re.findall(r'(?:src|href)="/static/([^"?]+)', text)
     assert len(loaded) == 3
     assert all(finders.find(name) for name in loaded)
+
+
+def test_the_tests_the_documentation_names_are_there() -> None:
+    root = Path(settings.BASE_DIR)
+    table = (root / "docs/compatibility.md").read_text().partition("## Weaknesses")[2]
+    there = {
+        name for path in root.glob("tests/**/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    named = set(re.findall(r"`(test_\w+)`", table))
+    assert len(named) > 60
+    assert named - there == set()
