@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
-from billing import batch, log_shipping
+from billing import batch
 from billing.batch import Entry, Hold, Outcome, Settlement, Verdict
+from billing.log_shipping import Shipper
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,24 @@ class Books:
         self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._busy: list[tuple[float, _Waiting]] = []
         self._thread = threading.Thread(target=self._run, name="books", daemon=True)
+        self._shipper = Shipper()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_upkeep = 0.0
         self._next_beat = 0.0
         self._healthy_since = 0.0
+        self._disowned: list[str] = []  # calls whose callers were told that they failed
         self._failures = 0  # attempts in a row that the database did not take
         self._stopping = False
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self._shipper.start()
 
     async def stop(self) -> None:
         """Write what is waiting, then end the thread."""
         self._inbox.put(None)
+        self._shipper.stop()
         await asyncio.to_thread(self._thread.join, SETTLE_PATIENCE)
 
     def submit(self, entry: Entry) -> asyncio.Future[Outcome]:
@@ -127,6 +132,9 @@ class Books:
 
     def _write(self, gathered: list[_Waiting]) -> None:
         now = time.monotonic()
+        gathered = self._without_undecided(gathered, now)
+        if not gathered:
+            return
         for waiting in gathered:
             if isinstance(waiting.entry, Hold):
                 waiting.entry.patient = now < waiting.patience and not self._stopping
@@ -143,11 +151,32 @@ class Books:
             if outcome.verdict is Verdict.BUSY:
                 self._busy.append((now + BUSY_PAUSE, waiting))
                 continue
-            freed = freed or isinstance(waiting.entry, Settlement)
+            if isinstance(waiting.entry, Hold):
+                waiting.entry.outcome = outcome
+            else:
+                freed = freed or isinstance(waiting.entry, Settlement)
             answered.append((waiting, outcome))
         if freed:  # what was set aside has come back: try at once
             self._busy = [(now, waiting) for _, waiting in self._busy]
         self._answer(answered)
+
+    def _without_undecided(self, gathered: list[_Waiting], now: float) -> list[_Waiting]:
+        """What can be written now. A settlement sent after its hold waits for it, and shares its refusal."""
+        here = {w.entry.request_id for w in gathered if isinstance(w.entry, Hold)}
+        ready: list[_Waiting] = []
+        refused: list[tuple[_Waiting, Outcome | BooksClosed]] = []
+        for waiting in gathered:
+            hold = waiting.entry.hold if isinstance(waiting.entry, Settlement) else None
+            if hold is None or (hold.outcome is None and hold.request_id in here):
+                ready.append(waiting)
+            elif hold.outcome is None:
+                self._busy.append((now + BUSY_PAUSE, waiting))
+            elif hold.outcome.verdict is Verdict.GRANTED:
+                ready.append(waiting)
+            else:
+                refused.append((waiting, hold.outcome))
+        self._answer(refused)
+        return ready
 
     def _failed(self, gathered: list[_Waiting], error: Exception) -> None:
         """The transaction failed. A database that is away or busy is tried again; a refused entry is found alone."""
@@ -170,12 +199,21 @@ class Books:
         time.sleep(pause)
 
     def _give_up(self, waitings: list[_Waiting], error: Exception) -> None:
+        """Their callers are told. What they may hold is nobody's any more, and left to the sweeper."""
+        self._disowned += [waiting.entry.request_id for waiting in waitings]
+        for waiting in waitings:
+            if isinstance(waiting.entry, Hold):  # its settlement may still come: that one finds what was written
+                waiting.entry.outcome = Outcome(Verdict.GRANTED)
         self._answer([(waiting, BooksClosed(_brief(error))) for waiting in waitings])
 
     def _reconnect(self) -> None:
+        """Let go of connections that may be dead; where they are pooled (PostgreSQL), of the whole pool."""
         self._healthy_since = time.monotonic()
         for connection in connections.all(initialized_only=True):
             connection.close()
+            close_pool = getattr(connection, "close_pool", None)
+            if close_pool is not None:
+                close_pool()
 
     def _answer(self, answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
         """Tell all waiting callers in one go; those who have left meanwhile are not told."""
@@ -187,19 +225,21 @@ class Books:
             log.warning("books: %d callers left before their answer", len(answers))
 
     def _upkeep(self) -> None:
-        """Keep our holds alive, finish those of processes that died (I5), ship logs to a database of their own."""
+        """Keep our holds alive, finish those of processes that died (I5)."""
         now = time.monotonic()
         if now < self._next_upkeep:
             return
         self._next_upkeep = now + max(0.2, min(1.0, settings.HOLD_TTL / 6))
         try:
+            if self._disowned:
+                batch.disown(self._disowned)
+                self._disowned = []
             if now >= self._next_beat:
                 batch.beat(self.worker)
                 self._next_beat = now + settings.HOLD_TTL / 6
                 # Others can have beaten only while the database was there: give them time before judging them dead.
                 if now - self._healthy_since >= settings.HOLD_TTL / 2:
                     self._sweep()
-            log_shipping.ship_left_over()
         except (DatabaseError, InterfaceError) as error:
             log.warning("books: upkeep put off: %s", _brief(error))
             self._reconnect()

@@ -130,6 +130,8 @@ class LogOutbox(models.Model):
 
     created_at = models.BigIntegerField(db_index=True)
     row = models.JSONField()
+    claim = models.CharField(max_length=32, default="", db_default="", db_index=True)  # the shipper that copies it
+    claimed_at = models.BigIntegerField(default=0, db_default=0)  # 0: nobody; in the future: set aside
 
     class Meta:
         db_table = "log_outbox"

@@ -40,6 +40,8 @@ def credit(
     the entry unique: a second one with the same raises IntegrityError and changes nothing.
     Raises UserMissing, QuotaOutOfRange.
     """
+    if abs(amount) > MAX_QUOTA:
+        raise QuotaOutOfRange(amount)
     changed = User.objects.filter(
         pk=user_id, quota__gte=F("held") - amount if amount < 0 else 0, quota__lte=MAX_QUOTA - max(amount, 0)
     ).update(quota=F("quota") + amount)

@@ -42,6 +42,7 @@ class Account:
         self._call = call
         self._request_id = request_id
         self._options = options
+        self._hold: Hold | None = None
         self._future: asyncio.Future[Outcome] | None = None
         self.ended = False
         self.started = time.monotonic()
@@ -54,23 +55,22 @@ class Account:
             need = charging.need(self._call, attempt, self._options)
             caller = self._caller
             self.wanted = need.amount
+            self._hold = Hold(
+                request_id=self._request_id,
+                user_id=caller.user_id,
+                token_id=caller.token_id,
+                limited=not caller.unlimited,
+                amount=need.amount,
+                least=need.least,
+                worker=self._books.worker,
+                channel_id=attempt.route.channel_id,
+                username=caller.username,
+                token_name=caller.token_name,
+                model_name=attempt.model,
+                prompt_tokens=self._call.prompt_estimate,
+            )
             try:
-                self._future = self._books.submit(
-                    Hold(
-                        request_id=self._request_id,
-                        user_id=caller.user_id,
-                        token_id=caller.token_id,
-                        limited=not caller.unlimited,
-                        amount=need.amount,
-                        least=need.least,
-                        worker=self._books.worker,
-                        channel_id=attempt.route.channel_id,
-                        username=caller.username,
-                        token_name=caller.token_name,
-                        model_name=attempt.model,
-                        prompt_tokens=self._call.prompt_estimate,
-                    )
-                )
+                self._future = self._books.submit(self._hold)
             except BooksClosed as error:
                 raise BooksAway("the gateway cannot write its books at the moment") from error
         return self._future
@@ -122,11 +122,18 @@ class Account:
         return charge <= self.held
 
     async def settle(self, attempt: Attempt, usage: Usage) -> None:
-        """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then."""
-        await self.secured()
+        """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then.
+
+        A hold that is still being written is not waited for: the settlement goes after it, often into the same
+        transaction, and raises what refuses the hold.
+        """
+        assert self._future is not None
+        hold = None if self._future.done() else self._hold
+        if hold is None:
+            await self.secured()
         call = self._call
         self.ended = True
-        await self._post(
+        outcome = await self._post(
             Settlement(
                 request_id=self._request_id,
                 user_id=self._caller.user_id,
@@ -148,8 +155,11 @@ class Account:
                     "estimated": usage.estimated,
                 },
                 logged=self._options["LogConsumeEnabled"],
+                hold=hold,
             )
         )
+        if error := refusal(outcome):
+            raise error
 
     async def close(self) -> None:
         """Release the hold if the call was not settled. Never raises for a hold that was refused."""

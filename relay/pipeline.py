@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 
 from django.conf import settings
 from django.db import connections
@@ -197,8 +198,12 @@ class Relay:
             self._lifeline.cut(_HoldRefused())
 
     async def _secured(self) -> None:
+        await self._noting(self._account.secured())
+
+    async def _noting(self, step: Awaitable[None]) -> None:
+        """A step that a refused hold may end; an empty token is shown as such on its row."""
         try:
-            await self._account.secured()
+            await step
         except RelayError as error:
             if error.status == 401 and error.message == "该令牌额度已用尽":
                 self._worker.callers.note_exhausted(self._caller)
@@ -282,7 +287,6 @@ class Relay:
         if call.stream and call.mode in openai_body.STREAMS_WITH_USAGE:
             raise UpstreamError("the upstream answered a stream request without a stream", code="bad_response")
         self._worker.health.report(attempt.route, None)
-        await self._secured()
         await self._settle(attempt, generated)
         headers = [(name.encode(), value.encode("latin-1")) for name in PASSED_ON if (value := answer.header(name))]
         await self._reply.whole(answer.status, body, headers)
@@ -318,7 +322,7 @@ class Relay:
         if usage is None or generated.texts or generated.counted or self._call.mode in TRANSCRIPTS:
             rough = self._snapshot.options["ApproximateTokenEnabled"]
             usage = await asyncio.to_thread(reading.own_count, self._call, attempt.model, generated, rough)
-        await self._account.settle(attempt, usage)
+        await self._noting(self._account.settle(attempt, usage))
 
     async def _settle_abandoned(self, attempt: Attempt) -> None:
         """The caller left before anything was sent back: the prompt went to the upstream and is charged, no more.

@@ -12,6 +12,6 @@ SQLite has one writer), so `quota - held >= x` decides on the newest balance and
 
 from billing.batch.entries import Entry, Hold, Outcome, Progress, Settlement, Verdict
 from billing.batch.posting import post
-from billing.batch.upkeep import beat, expired
+from billing.batch.upkeep import beat, disown, expired
 
-__all__ = ["Entry", "Hold", "Outcome", "Progress", "Settlement", "Verdict", "beat", "expired", "post"]
+__all__ = ["Entry", "Hold", "Outcome", "Progress", "Settlement", "Verdict", "beat", "disown", "expired", "post"]

@@ -29,6 +29,7 @@ class Hold:
     model_name: str = ""
     prompt_tokens: int = 0
     content: str = ""
+    outcome: Outcome | None = None  # what was decided; written and read by the books' thread alone
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ class Settlement:
     """End an open call: take `charge` points (None: release, the call cost nothing and leaves no log).
 
     `log` holds further columns of the log row; `logged` False keeps the row out (LogConsumeEnabled off).
+    `hold`: the call's hold where it was not known to be durable yet. What refuses the hold refuses the settlement.
     """
 
     request_id: str
@@ -67,6 +69,7 @@ class Settlement:
     channel_id: int = 0
     log: dict[str, Any] = field(default_factory=dict)
     logged: bool = True
+    hold: Hold | None = None
 
 
 Entry = Hold | Progress | Settlement

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from django.conf import settings
-from django.db.backends.utils import CursorWrapper
 
 from billing.batch.entries import Hold, Outcome, Verdict
 from billing.batch.purses import Purse, hold_of_token, hold_of_user, lock_tokens, lock_users
@@ -17,9 +17,7 @@ HOLD_COLUMNS = (
 )  # fmt: skip
 
 
-def not_yet_held(
-    cursor: CursorWrapper, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome]
-) -> list[tuple[int, Hold]]:
+def not_yet_held(cursor: Any, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome]) -> list[tuple[int, Hold]]:
     rows = select_in(
         cursor, "SELECT request_id, amount FROM holds WHERE request_id IN", [h.request_id for _, h in holds]
     )
@@ -33,17 +31,8 @@ def not_yet_held(
     return left
 
 
-def hold(cursor: CursorWrapper, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome], now: int) -> None:
-    by_user: dict[int, list[tuple[int, Hold]]] = defaultdict(list)
-    for item in holds:
-        by_user[item[1].user_id].append(item)
-    for user_id in sorted(by_user):
-        wanted = by_user[user_id]
-        if _hold_all(cursor, user_id, [hold for _, hold in wanted]):
-            for i, hold in wanted:
-                outcomes[i] = Outcome(Verdict.GRANTED, hold.amount)
-        else:
-            _hold_each(cursor, user_id, wanted, outcomes)
+def hold(cursor: Any, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome], now: int) -> None:
+    decide(cursor, holds, outcomes)
     expires = now + settings.HOLD_TTL
     granted = [(outcomes[i], hold) for i, hold in holds if outcomes[i].verdict is Verdict.GRANTED]
     insert(
@@ -60,7 +49,21 @@ def hold(cursor: CursorWrapper, holds: list[tuple[int, Hold]], outcomes: dict[in
     )  # fmt: skip
 
 
-def _hold_all(cursor: CursorWrapper, user_id: int, holds: list[Hold]) -> bool:
+def decide(cursor: Any, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome]) -> None:
+    """Raise what users and tokens hold, as far as they can bear it. Writes no rows."""
+    by_user: dict[int, list[tuple[int, Hold]]] = defaultdict(list)
+    for item in holds:
+        by_user[item[1].user_id].append(item)
+    for user_id in sorted(by_user):
+        wanted = by_user[user_id]
+        if _hold_all(cursor, user_id, [hold for _, hold in wanted]):
+            for i, hold in wanted:
+                outcomes[i] = Outcome(Verdict.GRANTED, hold.amount)
+        else:
+            _hold_each(cursor, user_id, wanted, outcomes)
+
+
+def _hold_all(cursor: Any, user_id: int, holds: list[Hold]) -> bool:
     """The usual case: everything fits, decided by one conditional update for the user and one for each token."""
     total = sum(hold.amount for hold in holds)
     if not hold_of_user(cursor, user_id, total):
@@ -80,9 +83,7 @@ def _hold_all(cursor: CursorWrapper, user_id: int, holds: list[Hold]) -> bool:
     return True
 
 
-def _hold_each(
-    cursor: CursorWrapper, user_id: int, wanted: list[tuple[int, Hold]], outcomes: dict[int, Outcome]
-) -> None:
+def _hold_each(cursor: Any, user_id: int, wanted: list[tuple[int, Hold]], outcomes: dict[int, Outcome]) -> None:
     """The summed update was refused: lock the rows and decide one by one, in order of arrival."""
     user = lock_users(cursor, [user_id]).get(user_id)
     tokens = lock_tokens(cursor, [h.token_id for _, h in wanted if h.limited])

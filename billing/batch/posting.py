@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
 from billing.batch import holds as holding
 from billing.batch import progress as streaming
 from billing.batch import settlements as settling
 from billing.batch.entries import Entry, Hold, Outcome, Progress, Settlement
-from billing.batch.sql import select_in
+from billing.batch.sql import open_cursor, select_in
 
 
 def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
@@ -24,20 +24,21 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
     """
     outcomes: dict[int, Outcome] = {}
     now = int(time.time())
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
+    with transaction.atomic(durable=True), open_cursor() as cursor:
         _lock_users(cursor, {entry.user_id for entry in entries})
         settlements = [(i, e) for i, e in enumerate(entries) if isinstance(e, Settlement)]
         progresses = [(i, e) for i, e in enumerate(entries) if isinstance(e, Progress)]
         holds = [(i, e) for i, e in enumerate(entries) if isinstance(e, Hold)]
         if again and holds:
             holds = holding.not_yet_held(cursor, holds, outcomes)
-        ending = {entry.request_id for _, entry in settlements}
-        early = [(i, e) for i, e in holds if e.request_id in ending]
-        if early:  # begun and ended in the same batch: in this order
-            holding.hold(cursor, early, outcomes, now)
-            holds = [(i, e) for i, e in holds if e.request_id not in ending]
+        at_once, holds = _ended_too(holds, settlements)
+        if at_once:
+            if again:
+                at_once = settling.not_yet_charged(cursor, at_once, outcomes)
+            holding.decide(cursor, at_once, outcomes)  # without rows, which this very transaction would delete
+            settlements = settling.refuse(settlements, at_once, outcomes)
         if settlements:
-            settling.settle(cursor, settlements, outcomes, now)
+            settling.settle(cursor, settlements, at_once, outcomes, now)
         if progresses:
             streaming.record(cursor, progresses, outcomes, now)
         if holds:
@@ -45,7 +46,20 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
     return [outcomes[i] for i in range(len(entries))]
 
 
-def _lock_users(cursor: CursorWrapper, user_ids: set[int]) -> None:
+def _ended_too(
+    holds: list[tuple[int, Hold]], settlements: list[tuple[int, Settlement]]
+) -> tuple[list[tuple[int, Hold]], list[tuple[int, Hold]]]:
+    """The holds whose settlement is in this batch too, and the others."""
+    ending = {entry.request_id for _, entry in settlements}
+    if not ending:
+        return [], holds
+    return (
+        [(i, hold) for i, hold in holds if hold.request_id in ending],
+        [(i, hold) for i, hold in holds if hold.request_id not in ending],
+    )
+
+
+def _lock_users(cursor: Any, user_ids: set[int]) -> None:
     """Take the row locks of several users in order of id; a single one is locked by its own first update."""
     if len(user_ids) > 1 and connection.features.has_select_for_update:
         select_in(cursor, "SELECT id FROM users WHERE id IN", sorted(user_ids), lock=True)

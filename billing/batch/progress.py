@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
-from django.db.backends.utils import CursorWrapper
 
 from billing.batch.entries import Outcome, Progress, Verdict
 from billing.batch.purses import hold_of_token, hold_of_user
 from billing.batch.sql import select_in
 
 
-def record(
-    cursor: CursorWrapper, progresses: list[tuple[int, Progress]], outcomes: dict[int, Outcome], now: int
-) -> None:
+def record(cursor: Any, progresses: list[tuple[int, Progress]], outcomes: dict[int, Outcome], now: int) -> None:
     """Record what was generated and raise the holds; a stream that cannot grow keeps what it has."""
     open_holds = {
         row[0]: row[1]
@@ -48,7 +47,7 @@ def record(
     )
 
 
-def _grow(cursor: CursorWrapper, progress: Progress, more: int) -> bool:
+def _grow(cursor: Any, progress: Progress, more: int) -> bool:
     if not hold_of_user(cursor, progress.user_id, more):
         return False
     if progress.limited and not hold_of_token(cursor, progress.token_id, more):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from django.db.backends.utils import CursorWrapper
+from typing import Any
 
 from billing.batch.sql import select_in
 
@@ -35,7 +34,7 @@ class Purse:
             self.balance -= amount
 
 
-def hold_of_user(cursor: CursorWrapper, user_id: int, amount: int) -> bool:
+def hold_of_user(cursor: Any, user_id: int, amount: int) -> bool:
     """Set aside `amount` if the user is enabled and has it to spare."""
     if amount > BIGGEST:
         return False
@@ -46,7 +45,7 @@ def hold_of_user(cursor: CursorWrapper, user_id: int, amount: int) -> bool:
     return bool(cursor.rowcount)
 
 
-def hold_of_token(cursor: CursorWrapper, token_id: int, amount: int) -> bool:
+def hold_of_token(cursor: Any, token_id: int, amount: int) -> bool:
     """The same for a limited token. Called after `hold_of_user`, whose success bounds the amount."""
     cursor.execute(
         "UPDATE tokens SET held = held + %s WHERE id = %s AND status = 1"
@@ -56,7 +55,7 @@ def hold_of_token(cursor: CursorWrapper, token_id: int, amount: int) -> bool:
     return bool(cursor.rowcount)
 
 
-def charge_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool, now: int) -> bool:
+def charge_token(cursor: Any, token_id: int, charge: int, held: int, limited: bool, now: int) -> bool:
     """Take a charge that `held` was set aside for; False when the rest of it is not there.
 
     `limited`: the call began under a limited token. One that did not only adds to what the token has used.
@@ -75,7 +74,7 @@ def charge_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, l
     return bool(cursor.rowcount)
 
 
-def uncharge_token(cursor: CursorWrapper, token_id: int, charge: int, held: int, limited: bool) -> None:
+def uncharge_token(cursor: Any, token_id: int, charge: int, held: int, limited: bool) -> None:
     """Undo a `charge_token` of this very transaction."""
     back = charge if limited else 0
     cursor.execute(
@@ -85,12 +84,12 @@ def uncharge_token(cursor: CursorWrapper, token_id: int, charge: int, held: int,
     )
 
 
-def lock_users(cursor: CursorWrapper, ids: Iterable[int]) -> dict[int, Purse]:
+def lock_users(cursor: Any, ids: Iterable[int]) -> dict[int, Purse]:
     rows = select_in(cursor, "SELECT id, quota, held, status FROM users WHERE id IN", sorted(set(ids)), lock=True)
     return {row[0]: Purse(row[1], row[2], row[3] == 1) for row in rows}
 
 
-def lock_tokens(cursor: CursorWrapper, ids: Iterable[int]) -> dict[int, Purse]:
+def lock_tokens(cursor: Any, ids: Iterable[int]) -> dict[int, Purse]:
     query = "SELECT id, remain_quota, held, status, unlimited_quota FROM tokens WHERE id IN"
     rows = select_in(cursor, query, sorted(set(ids)), lock=True)
     return {row[0]: Purse(row[1], row[2], row[3] == 1, bool(row[4])) for row in rows}

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.backends.utils import CursorWrapper
 
-from billing.batch.entries import Outcome, Settlement, Verdict
+from billing.batch.entries import Hold, Outcome, Settlement, Verdict
 from billing.batch.purses import BIGGEST, charge_token, lock_tokens, lock_users, uncharge_token
 from billing.batch.sql import delete_holds, insert, select_in
 
@@ -42,15 +41,47 @@ class _Due:
     charge: int
 
 
+def not_yet_charged(cursor: Any, holds: list[tuple[int, Hold]], outcomes: dict[int, Outcome]) -> list[tuple[int, Hold]]:
+    """Those whose call an earlier attempt did not end. The others were held, if only within that transaction."""
+    ids = [hold.request_id for _, hold in holds]
+    written = {row[0] for row in select_in(cursor, "SELECT reference FROM ledger_entries WHERE reference IN", ids)}
+    outcomes.update((i, Outcome(Verdict.GRANTED, hold.amount)) for i, hold in holds if hold.request_id in written)
+    return [(i, hold) for i, hold in holds if hold.request_id not in written]
+
+
+def refuse(
+    settlements: list[tuple[int, Settlement]], at_once: list[tuple[int, Hold]], outcomes: dict[int, Outcome]
+) -> list[tuple[int, Settlement]]:
+    """The settlements that may be written. One whose hold was refused in this batch shares its verdict."""
+    refused = {hold.request_id: outcomes[i] for i, hold in at_once if outcomes[i].verdict is not Verdict.GRANTED}
+    if not refused:
+        return settlements
+    outcomes.update((i, refused[entry.request_id]) for i, entry in settlements if entry.request_id in refused)
+    return [(i, entry) for i, entry in settlements if entry.request_id not in refused]
+
+
 def settle(
-    cursor: CursorWrapper, settlements: list[tuple[int, Settlement]], outcomes: dict[int, Outcome], now: int
+    cursor: Any,
+    settlements: list[tuple[int, Settlement]],
+    at_once: list[tuple[int, Hold]],
+    outcomes: dict[int, Outcome],
+    now: int,
 ) -> None:
-    """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead."""
-    ids = sorted(entry.request_id for _, entry in settlements)
+    """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead.
+
+    `at_once`: holds decided in this transaction, of which there are no rows.
+    """
+    fresh = {
+        hold.request_id: (outcomes[i].amount, outcomes[i].amount if hold.limited else 0)
+        for i, hold in at_once
+        if outcomes[i].verdict is Verdict.GRANTED
+    }
+    ids = sorted(entry.request_id for _, entry in settlements if entry.request_id not in fresh)
     found = select_in(cursor, "SELECT request_id, amount, token_amount FROM holds WHERE request_id IN", ids, lock=True)
     open_holds = {row[0]: (row[1], row[2]) for row in found}
     delete_holds(cursor, list(open_holds))
     missing = [request_id for request_id in ids if request_id not in open_holds]
+    open_holds |= fresh
     collected = {
         row[0]: -row[1]
         for row in select_in(cursor, "SELECT reference, amount FROM ledger_entries WHERE reference IN", missing)
@@ -83,7 +114,7 @@ def settle(
     _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, now)
 
 
-def _settle_all(cursor: CursorWrapper, user_id: int, dues: list[_Due], now: int) -> bool:
+def _settle_all(cursor: Any, user_id: int, dues: list[_Due], now: int) -> bool:
     """The usual case: every charge is covered; one update for the user and one for each token."""
     charge = sum(due.charge for due in dues)
     held = sum(due.held for due in dues)
@@ -122,7 +153,7 @@ def _per_token(dues: list[_Due]) -> dict[tuple[int, bool], tuple[int, int]]:
     return sums
 
 
-def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
+def _settle_each(cursor: Any, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
     """Some charge is more than its hold and the free balance: collect what there is, record the rest (I2)."""
     user = lock_users(cursor, [user_id]).get(user_id)
     tokens = lock_tokens(cursor, [due.entry.token_id for due in dues if due.entry.limited])
@@ -158,7 +189,7 @@ def _settle_each(cursor: CursorWrapper, user_id: int, dues: list[_Due], outcomes
             charge_token(cursor, token_id, paid, 0, limited, now)
 
 
-def _record(cursor: CursorWrapper, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
+def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
     """Ledger, log rows and channel counters of what was charged; releases leave no trace."""
     charged = [due for due in dues if due.entry.charge is not None]
     if not charged:

@@ -5,38 +5,95 @@ A model instance per row would cost more than the row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
+
+MOST_AT_ONCE = 64  # rows of one statement
 
 
-def insert(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    if not rows:
+class Cursor:
+    """The driver's own cursor, without the wrappers around it: `%s` marks on every database, statements known by heart.
+
+    Django's wrappers rewrite a statement's marks each time, which costs more than small statements themselves.
+    """
+
+    def __init__(self, raw: Any, vendor: str) -> None:
+        self._raw = raw
+        self._own_marks = vendor == "sqlite"
+        self.fetchall = raw.fetchall
+
+    def execute(self, statement: str, values: Sequence[Any]) -> None:
+        self._raw.execute(_question_marks(statement) if self._own_marks else statement, values)
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._raw.executemany(_question_marks(statement) if self._own_marks else statement, rows)
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._raw.rowcount)
+
+
+@lru_cache(maxsize=1024)
+def _question_marks(statement: str) -> str:
+    return statement.replace("%s", "?")
+
+
+@contextmanager
+def open_cursor() -> Iterator[Any]:
+    """A cursor inside the running transaction; errors come as django.db's. DEBUG_SQL keeps the wrapper that logs."""
+    if settings.DEBUG_SQL:
+        with connection.cursor() as wrapped:
+            yield wrapped
         return
-    quote = connection.ops.quote_name
-    names = ", ".join(quote(column) for column in columns)
-    marks = "(" + ", ".join(["%s"] * len(columns)) + ")"
-    values = ", ".join([marks] * len(rows))
-    cursor.execute(
-        f"INSERT INTO {table} ({names}) VALUES {values}",  # noqa: S608
-        [value for row in rows for value in row],
-    )
+    with connection.wrap_database_errors, closing(connection.connection.cursor()) as raw:
+        yield Cursor(raw, connection.vendor)
 
 
-def delete_holds(cursor: CursorWrapper, request_ids: list[str]) -> None:
+def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows in statements of 64, 32, … 1 rows: few different texts, so that driver and database know them by heart."""
+    start = 0
+    while start < len(rows):
+        count = min(MOST_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
+        part = rows[start : start + count]
+        cursor.execute(_insertion(connection.vendor, table, columns, count), [value for row in part for value in row])
+        start += count
+
+
+@lru_cache(maxsize=256)
+def _insertion(vendor: str, table: str, columns: Sequence[str], count: int) -> str:
+    """`vendor` is part of what is remembered: each quotes names in its own way."""
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([_marks(len(columns))] * count)  # noqa: S608
+
+
+def delete_holds(cursor: Any, request_ids: list[str]) -> None:
     if request_ids:
-        marks = ", ".join(["%s"] * len(request_ids))
-        cursor.execute(f"DELETE FROM holds WHERE request_id IN ({marks})", request_ids)  # noqa: S608
+        values = _padded(request_ids)
+        cursor.execute(f"DELETE FROM holds WHERE request_id IN {_marks(len(values))}", values)  # noqa: S608
 
 
-def select_in(cursor: CursorWrapper, query: str, values: Sequence[Any], *, lock: bool = False) -> list[Any]:
+@lru_cache(maxsize=64)
+def _marks(count: int) -> str:
+    return "(" + ", ".join(["%s"] * count) + ")"
+
+
+def _padded(values: Sequence[Any]) -> list[Any]:
+    """The values, the last one repeated up to a power of two: the same set, in one of few statements."""
+    return [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
+
+
+def select_in(cursor: Any, query: str, values: Sequence[Any], *, lock: bool = False) -> list[Any]:
     """Rows whose key is one of `values`; with `lock`, in key order and kept from others until commit."""
     if not values:
         return []
-    marks = ", ".join(["%s"] * len(values))
-    key = query.split("WHERE ")[1].split(" ", maxsplit=1)[0]
-    suffix = f" ORDER BY {key} FOR UPDATE" if lock and connection.features.has_select_for_update else ""
-    cursor.execute(f"{query} ({marks}){suffix}", list(values))
+    values = _padded(values)
+    suffix = ""
+    if lock and connection.features.has_select_for_update:
+        suffix = f" ORDER BY {query.split('WHERE ')[1].split(' ', maxsplit=1)[0]} FOR UPDATE"
+    cursor.execute(f"{query} {_marks(len(values))}{suffix}", values)
     return list(cursor.fetchall())

@@ -18,6 +18,12 @@ def beat(worker: str) -> None:
         )
 
 
+def disown(request_ids: list[str]) -> None:
+    """Let these holds expire: no beat reaches them any more, and a sweeper settles or releases them (I5)."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.executemany("UPDATE holds SET worker = '' WHERE request_id = %s", [(one,) for one in request_ids])
+
+
 def expired(limit: int = 200) -> list[Settlement]:
     """Settlements for holds whose process has gone (I5): the recorded progress of a stream, else a release."""
     with connection.cursor() as cursor:
