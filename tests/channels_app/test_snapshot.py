@@ -131,7 +131,7 @@ class TestLoad:
         held = snapshot.load().channels[channel.pk]
         assert (held.channel_id, held.type, held.provider.name, held.name) == (channel.pk, 1, "OpenAI", "gpt")
         assert (held.key, held.base_url, held.proxy) == ("sk-1", "https://api.openai.com", "http://p:1")
-        assert (held.priority, held.weight, held.groups) == (2, 3, {"default", "vip"})
+        assert (held.priority, held.weight, held.groups) == (2, 3, frozenset({"default", "vip"}))
         assert (held.upstream_model("gpt-4"), held.upstream_model("same")) == ("gpt-4o", "same")
         assert (held.system_prompt, held.enabled, held.refuses_stream_options) == ("Be brief.", True, False)
 
