@@ -284,6 +284,22 @@ def test_what_others_hold_is_not_taken(balance, limit, paid):
     assert quota(user) == balance - 100
 
 
+def test_a_token_is_charged_once_where_another_one_of_its_user_is_short():
+    """The sum was refused for the second token, so what had been taken from the first is given back first."""
+    user = person(1_000)
+    rich, poor = key_of(user, remain=500), key_of(user, remain=60)
+    calls = [hold(rich, 50), hold(poor, 50)]
+    post(calls)
+
+    assert post([settlement(calls[0], 30), settlement(calls[1], 200)]) == [
+        granted(30),
+        Outcome(Verdict.GRANTED, 60, 140),
+    ]
+    rich.refresh_from_db()
+    assert (rich.remain_quota, rich.held, rich.used_quota) == (470, 0, 30)
+    assert (quota(user), remain(poor)) == (910, 0)
+
+
 def test_a_release_leaves_no_trace():
     user = person(100)
     token = key_of(user, remain=100)
