@@ -37,11 +37,23 @@ _WITHOUT_COMPLETION = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `estimated`: the upstream named none, so they are our own count."""
+    """Tokens of one call. `estimated`: the upstream named none, so they are our own count.
+
+    `prompt_tokens` is everything fed in, `completion_tokens` everything generated; the other figures are parts of these
+    two, never in addition to them.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     estimated: bool = False
+    cached_tokens: int = 0  # of the prompt, read from the provider's cache
+    cache_write_tokens: int = 0  # of the prompt, written to it for a short time (Anthropic: 5 minutes)
+    cache_write_long_tokens: int = 0  # the same for a long time (Anthropic: 1 hour)
+    audio_prompt_tokens: int = 0
+    image_prompt_tokens: int = 0
+    reasoning_tokens: int = 0  # of the completion
+    audio_completion_tokens: int = 0
+    image_completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
