@@ -94,8 +94,12 @@ ENGLISH: Mapping[str, str] = {
 
 
 def wants_english(request: HttpRequest) -> bool:
+    return asks_for_english(request.headers.get("Accept-Language", ""))
+
+
+def asks_for_english(accept_language: str) -> bool:
     """Only where Accept-Language begins with `en`; no header means the contract's literals."""
-    return request.headers.get("Accept-Language", "").strip().lower().startswith("en")
+    return accept_language.strip().lower().startswith("en")
 
 
 def english(text: str) -> str:

@@ -51,7 +51,7 @@ class Application:
         except intake.CallerGone:
             return
         if body is None:
-            await intake.refuse(send)
+            await intake.refuse(scope, send)
             return
         async with self._room:
             await console(scope, intake.replay(body, receive), send)  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 
-from relay.asgi import Message, Receive, Send
+from api.messages import BODY_TOO_LARGE
+from api.messages_en import asks_for_english, english
+from relay.asgi import Message, Receive, Scope, Send
 
 MOST_BODY = 16 * 1024 * 1024  # bytes; /api itself takes less, uploads of the console no more
-TOO_LARGE = {"success": False, "message": "请求体过大"}
 
 
 class CallerGone(Exception):
@@ -49,8 +50,11 @@ def replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-async def refuse(send: Send) -> None:
-    body = json.dumps(TOO_LARGE, ensure_ascii=False).encode()
+async def refuse(scope: Scope, send: Send) -> None:
+    """413 in the envelope of /api: the contract's literal, or English for a caller who asks for it."""
+    language = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+    text = english(BODY_TOO_LARGE) if asks_for_english(language) else BODY_TOO_LARGE
+    body = json.dumps({"success": False, "message": text}, ensure_ascii=False).encode()
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
