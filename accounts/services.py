@@ -316,6 +316,7 @@ def _another_root(user: User) -> bool:
 
 EDITABLE = ("username", "password", "display_name", "role", "status", "email", *IDENTITIES, "group")
 IDENTITY_FIELDS = frozenset({"username", "role", "status", "group"})  # what the relay remembers of a user
+RIGHTS = ("role", "status", "group")  # whose new values the audit tells; the other fields are personal or secret
 
 
 def _apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: str | None = None) -> None:
@@ -350,7 +351,8 @@ def _apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: st
         raise IdentityTaken from None
     if changed & {"password", "role"} or ("status" in changed and user.status == UserStatus.ENABLED):
         end_sessions(user.pk, keep=session_key)
-    record(actor, "user.update", f"user:{user.pk}", fields=sorted(changed))
+    told = {name: getattr(user, name) for name in RIGHTS if name in changed}
+    record(actor, "user.update", f"user:{user.pk}", fields=sorted(changed), **told)
     if changed & IDENTITY_FIELDS:
         versions.bump(versions.IDENTITIES)
 

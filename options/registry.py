@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 MAX_QUOTA = 10**15  # points; the bound of every quota that a person can type (relay reference, 13.1 row 50)
@@ -213,7 +214,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "float": Decimal,
     "bool": lambda text: text == "true",
     "csv": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
-    "json": parse_ratios,
+    "json": lambda text: MappingProxyType(parse_ratios(text)),
 }
 
 
@@ -226,9 +227,9 @@ class Options:
     """
 
     def __init__(self, stored: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> None:
-        self.texts: dict[str, str] = {}
         self.rejected: list[str] = []
-        self._values: dict[str, Any] = {}
+        texts: dict[str, str] = {}
+        values: dict[str, Any] = {}
         for key, spec in SPECS.items():
             text = stored.get(key, (defaults or {}).get(key, spec.default))
             try:
@@ -236,8 +237,10 @@ class Options:
             except BadOption:
                 self.rejected.append(key)
                 text = spec.default
-            self.texts[key] = text
-            self._values[key] = _PARSERS[spec.kind](text)
+            texts[key] = text
+            values[key] = _PARSERS[spec.kind](text)
+        self.texts: Mapping[str, str] = MappingProxyType(texts)
+        self._values: Mapping[str, Any] = MappingProxyType(values)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
