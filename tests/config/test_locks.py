@@ -1,0 +1,115 @@
+"""The database is prepared by one process at a time, and by the master alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.migrations.recorder import MigrationRecorder
+
+from accounts.models import User
+from config import migrating, startup
+from config.migrating import StillMigrating, locked
+from config.startup import CannotStart
+
+
+def aside(work: Callable[[], Any]) -> list[Any]:
+    """What `work` gave in a thread with a connection of its own: its value, or the exception it raised."""
+    found: list[Any] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except Exception as error:
+            found.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    return found
+
+
+def enter() -> str:
+    with locked("default"):
+        return "in"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_one_prepares_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrating, "LOCK_WAIT", 1)
+
+    with locked("default"):
+        (refused,) = aside(enter)
+    assert isinstance(refused, StillMigrating)
+    assert aside(enter) == ["in"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_masters_that_start_at_once_one_makes_root(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks and then waits a moment, as on a slow machine: without the lock all would find nobody."""
+    settings.INITIAL_ROOT_PASSWORD = "a password of ours"
+    settings.INITIAL_ROOT_TOKEN = settings.INITIAL_ROOT_ACCESS_TOKEN = ""
+    inside, most = 0, 0
+    seed = startup.accounts.seed_root
+
+    def slowly(*given: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.2)
+        try:
+            return seed(*given)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(startup.accounts, "seed_root", slowly)
+    told: list[str] = []
+    errors: list[Exception] = []
+
+    def master() -> None:
+        try:
+            told.append(startup.seed_root())
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=master) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert errors == []
+    assert (most, len([text for text in told if text]), User.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db
+def test_a_slave_waits_for_the_master_and_in_the_end_refuses(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.IS_MASTER = False
+    monkeypatch.setattr(startup, "MASTER_WAIT", 0)
+    startup._keep_secret_check()
+    startup._wait_for_master()  # all is there
+
+    last = MigrationRecorder.Migration.objects.filter(app="billing").latest("id")
+    name = f"{last.app}.{last.name}"
+    last.delete()
+
+    with pytest.raises(CannotStart, match=f"slave, and the master has not prepared the database: .*{name}"):
+        startup._wait_for_master()
+    assert not MigrationRecorder(connection).migration_qs.filter(app=last.app, name=last.name).exists()
+
+
+@pytest.mark.django_db
+def test_a_database_of_an_older_version_is_told_by_its_missing_migrations() -> None:
+    assert migrating.pending("default") == []
+    last = MigrationRecorder.Migration.objects.filter(app="billing").latest("id")
+    last.delete()
+
+    assert f"billing.{last.name}" in migrating.pending("default")
