@@ -1,4 +1,4 @@
-"""What lets a caller in: drawn so that nobody can foresee it, compared exactly, and only while the account is enabled."""
+"""What lets a caller in: drawn so that nobody foresees it, compared exactly, and only while the account is enabled."""
 
 from __future__ import annotations
 

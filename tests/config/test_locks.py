@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,22 +17,17 @@ from config.migrating import StillMigrating, locked
 from config.startup import CannotStart
 
 
-def aside(work: Callable[[], Any]) -> list[Any]:
-    """What `work` gave in a thread with a connection of its own: its value, or the exception it raised."""
-    found: list[Any] = []
+def apart(work: Callable[[], Any], times: int = 1) -> list[Future[Any]]:
+    """`work`, done so many times at once, each in a thread with a connection of its own."""
 
-    def run() -> None:
+    def run() -> Any:
         try:
-            found.append(work())
-        except Exception as error:
-            found.append(error)
+            return work()
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(30)
-    return found
+    with ThreadPoolExecutor(times) as threads:
+        return [threads.submit(run) for _ in range(times)]
 
 
 def enter() -> str:
@@ -45,9 +40,9 @@ def test_while_one_prepares_nobody_else_does(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(migrating, "LOCK_WAIT", 1)
 
     with locked("default"):
-        (refused,) = aside(enter)
-    assert isinstance(refused, StillMigrating)
-    assert aside(enter) == ["in"]
+        (refused,) = apart(enter)
+    assert isinstance(refused.exception(), StillMigrating)
+    assert apart(enter)[0].result() == "in"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -69,24 +64,9 @@ def test_of_many_masters_that_start_at_once_one_makes_root(settings: Any, monkey
             inside -= 1
 
     monkeypatch.setattr(startup.accounts, "seed_root", slowly)
-    told: list[str] = []
-    errors: list[Exception] = []
 
-    def master() -> None:
-        try:
-            told.append(startup.seed_root())
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
+    told = [one.result() for one in apart(startup.seed_root, 4)]
 
-    threads = [threading.Thread(target=master) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-
-    assert errors == []
     assert (most, len([text for text in told if text]), User.objects.count()) == (1, 1, 1)
 
 
