@@ -126,7 +126,7 @@ def changed(connection: Connection, path: str, body: Any) -> None:
     assert (status, answer["success"]) == (200, True), answer
 
 
-def test_an_option(served: Gateway) -> None:
+def test_an_option_is_known_to_all_workers(served: Gateway) -> None:
     account = served.new_user(1_000_000, remain_quota=500_000)
 
     def limit(connection: Connection) -> object:
@@ -140,7 +140,7 @@ def test_an_option(served: Gateway) -> None:
             seen_by_all(workers, limit, amount)
 
 
-def test_a_channel(served: Gateway, upstream: FakeUpstream) -> None:
+def test_a_channel_is_known_to_all_workers(served: Gateway, upstream: FakeUpstream) -> None:
     model = f"channel-{served.port}"
     channel_id = served.add_channel(upstream.scripted(text="before"), model)
     account = served.new_user(10**9)
@@ -160,7 +160,7 @@ def test_a_channel(served: Gateway, upstream: FakeUpstream) -> None:
         seen_by_all(workers, text, "after")
 
 
-def test_a_token(served: Gateway, upstream: FakeUpstream) -> None:
+def test_a_token_is_known_to_all_workers(served: Gateway, upstream: FakeUpstream) -> None:
     model = f"token-{served.port}"
     served.add_channel(upstream.scripted(text="before"), model)
     token = served.api("POST", "/api/token/", json={"name": "second", "unlimited_quota": True})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
 
@@ -80,6 +82,22 @@ def test_a_verification_that_cannot_be_had_is_a_no_and_tells_no_secret(
     assert ask(Client(), "POST", "user/register?turnstile=token") == REFUSED
     assert "Turnstile cannot be asked: ConnectError" in caplog.text
     assert "the secret key" not in caplog.text
+
+
+def test_who_never_answers_is_not_waited_for(
+    cloudflare: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile, "TIMEOUT", httpx.Timeout(0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and says nothing
+        settings.TURNSTILE_VERIFY_URL = f"http://127.0.0.1:{silent.getsockname()[1]}/siteverify"
+
+        assert ask(Client(), "POST", "user/register?turnstile=token") == REFUSED
+
+
+def test_an_answer_that_trickles_in_is_a_no(cloudflare: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "DEADLINE", -1.0)
+
+    assert ask(Client(), "POST", "user/register?turnstile=token") == REFUSED
 
 
 def test_an_absurd_token_is_not_even_sent(cloudflare: Receiver) -> None:

@@ -91,6 +91,20 @@ def test_of_twenty_at_once_three_are_counted(limit: Limit) -> None:
     assert RateWindow.objects.get().count == 3
 
 
+def test_of_twenty_at_once_in_many_processes_redis_counts_three(limit: Limit) -> None:
+    client = redis.Redis(socket_connect_timeout=1)
+    try:
+        client.ping()
+    except redis.ConnectionError:
+        pytest.skip("Redis does not answer")
+
+    def attempt(_number: int) -> bool:
+        return RedisWindows(redis.Redis, MemoryWindows()).allows(limit, "one")
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(attempt, range(20))).count(True) == 3
+
+
 def test_subjects_are_not_readable_in_the_table(db: None, limit: Limit) -> None:
     DatabaseWindows().allows(limit, "alice")
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
+from accounts import services
 from accounts.models import User
 from config import migrating, startup
 from config.migrating import StillMigrating, locked
@@ -51,7 +52,7 @@ def test_of_many_masters_that_start_at_once_one_makes_root(settings: Any, monkey
     settings.INITIAL_ROOT_PASSWORD = "a password of ours"
     settings.INITIAL_ROOT_TOKEN = settings.INITIAL_ROOT_ACCESS_TOKEN = ""
     inside, most = 0, 0
-    seed = startup.accounts.seed_root
+    seed = services.seed_root
 
     def slowly(*given: Any) -> Any:
         nonlocal inside, most
@@ -63,7 +64,7 @@ def test_of_many_masters_that_start_at_once_one_makes_root(settings: Any, monkey
         finally:
             inside -= 1
 
-    monkeypatch.setattr(startup.accounts, "seed_root", slowly)
+    monkeypatch.setattr(services, "seed_root", slowly)
 
     told = [one.result() for one in apart(startup.seed_root, 4)]
 
