@@ -157,6 +157,10 @@ class Adapter(ABC):
     requests: tuple[type[Request], ...] = (Chat,)
     takes_urls = True  # False: pictures, sounds and files must be given as bytes
 
+    def takes_url(self, url: str) -> bool:
+        """Whether media may be named by this address; else they are fetched, and given as bytes."""
+        return self.takes_urls
+
     @abstractmethod
     async def prepare(self, job: Job, outside: Outside) -> Outgoing:
         """The upstream's request. Raises BadRequest: the upstream cannot do what is asked (and says what)."""
