@@ -188,7 +188,7 @@ HTTP_PROXY = env.text("HTTP_PROXY", example="http://127.0.0.1:7890") or env.text
 HTTPS_PROXY = env.text("HTTPS_PROXY", example="http://127.0.0.1:7890") or env.text("https_proxy", example="")
 NO_PROXY = env.text("NO_PROXY", example="localhost,127.0.0.1") or env.text("no_proxy", example="")
 GEMINI_SAFETY_SETTING = env.text("GEMINI_SAFETY_SETTING", "BLOCK_NONE", example="BLOCK_ONLY_HIGH")
-GEMINI_VERSION = env.text("GEMINI_VERSION", "v1", example="v1beta")
+GEMINI_VERSION = env.text("GEMINI_VERSION", "v1beta", example="v1")
 ENFORCE_INCLUDE_USAGE = env.flag("ENFORCE_INCLUDE_USAGE")
 TIKTOKEN_CACHE_DIR = env.text("TIKTOKEN_CACHE_DIR", example="/data/tokenizers")
 DATA_GYM_CACHE_DIR = env.text("DATA_GYM_CACHE_DIR", example="/data/tokenizers")
