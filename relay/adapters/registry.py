@@ -1,0 +1,9 @@
+"""The upstream protocols by the names the providers' table (`channels_app/data/providers.toml`) uses for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from relay.adapters.base import Adapter
+
+ADAPTERS: Mapping[str, Adapter] = {}
