@@ -73,16 +73,15 @@ def test_an_invitation_code_writes_back_no_balance(root: Caller) -> None:
     assert not COUNTERS.search(update.partition(" WHERE ")[0])
 
 
-def test_a_registration_that_fails_at_its_last_step_leaves_nothing(
-    root: Caller, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["user/register", "user/"])
+def test_an_account_whose_making_fails_at_the_last_step_leaves_nothing(
+    path: str, root: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.put("option", {"key": "QuotaForNewUser", "value": "500"})
     monkeypatch.setattr(services, "create_token", lambda **_: 1 / 0)
-    client = Client(raise_request_exception=False)
+    root.client.raise_request_exception = False
 
-    answer = client.post(
-        "/api/user/register", {"username": "dave", "password": "a good password"}, content_type="application/json"
-    )
+    answer = root.send("POST", path, {"username": "dave", "password": "a good password"})
 
     assert answer.status_code == 500
     assert not User.objects.filter(username="dave").exists()
