@@ -24,6 +24,7 @@ MODES = frozenset(
     {
         "chat",
         "completions",
+        "responses",
         "embeddings",
         "moderations",
         "edits",
@@ -84,6 +85,8 @@ class Provider:
     `stream_usage`  the upstream knows `stream_options.include_usage`, or ignores it.
     `refuses`       members of a request body the upstream answers with an error: take them out.
     `renames`       members it knows under another name: {client's: upstream's}.
+    `knows`         members beyond OpenAI's that a translated request may have: "top_k", "thinking", "enable_thinking",
+                    "reasoning_effort" (for any model), "messages.reasoning_content", "messages.extra_content".
     `other_fills`   the config member that the legacy column `other` stands in for, or "".
     `model_ids`     requested name -> the upstream's own id, where the two differ by rule (Bedrock).
     `served`        whether the relay speaks the protocol; other types can be stored, and their calls are refused.
@@ -111,6 +114,7 @@ class Provider:
     headers: Mapping[str, str]
     refuses: tuple[str, ...]
     renames: Mapping[str, str]
+    knows: tuple[str, ...]
     other_fills: str
     model_ids: Mapping[str, str]
 
@@ -147,6 +151,7 @@ _FIELDS: Mapping[str, type] = {
     "headers": dict,
     "refuses": list,
     "renames": dict,
+    "knows": list,
     "other_fills": str,
     "model_ids": dict,
 }
@@ -165,6 +170,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "headers": {},
     "refuses": [],
     "renames": {},
+    "knows": [],
     "other_fills": "",
     "model_ids": {},
 }
@@ -228,13 +234,14 @@ def _provider(title: str, row: Mapping[str, Any], shared: Mapping[str, Mapping[s
         headers=MappingProxyType(dict(values["headers"])),
         refuses=tuple(values["refuses"]),
         renames=MappingProxyType(dict(values["renames"])),
+        knows=tuple(values["knows"]),
         other_fills=values["other_fills"],
         model_ids=MappingProxyType(dict(values["model_ids"])),
     )
 
 
 def _check_values(title: str, values: Mapping[str, Any]) -> None:
-    for name in ("modes", "models", "refuses"):
+    for name in ("modes", "models", "refuses", "knows"):
         if not all(isinstance(item, str) and item for item in values[name]):
             raise BadProviderRow(f"{title}: {name} must hold names only")
         if len(set(values[name])) != len(values[name]):

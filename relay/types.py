@@ -18,6 +18,7 @@ class Mode(Enum):
 
     CHAT = "chat"
     COMPLETIONS = "completions"
+    RESPONSES = "responses"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
     EDITS = "edits"
@@ -29,7 +30,7 @@ class Mode(Enum):
     TRANSLATION = "audio_translation"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost each call more than all of its fields
 class Head:
     """A request's head. `raw_path` and `query` as sent, `headers` by lower-case name, `ip` the caller's address."""
 

@@ -36,23 +36,32 @@ class OpenAI:
 
 
 class Azure(OpenAI):
-    """Azure OpenAI's deployments: the model is part of the address, the version a parameter, the key a header.
+    """Azure OpenAI: a key in a header of its own, and one of two addresses.
 
-    https://learn.microsoft.com/azure/ai-services/openai/reference. Deployment names cannot hold dots, so model names
-    are addressed without them, but for images and audio, as the contract has it (8.5).
+    The deployments' API: the model is part of the address, the version a parameter. Deployment names cannot hold dots,
+    so model names are addressed without them, but for images and audio, as the contract has it (8.5).
+    https://learn.microsoft.com/azure/ai-services/openai/reference
+
+    The v1 API, where the channel's version is one of `V1`: the model stays in the body, and there is no version;
+    "preview" opts into what is not stable yet. Responses are served there alone.
+    https://learn.microsoft.com/azure/ai-services/openai/api-version-lifecycle
     """
 
     KEEPS_DOTS = frozenset({Mode.IMAGES, Mode.IMAGE_EDITS, Mode.IMAGE_VARIATIONS, Mode.SPEECH, Mode.TRANSCRIPTION})
     DEFAULT_VERSION = "2024-10-21"  # the newest stable one of the deployments' API
+    V1 = frozenset({"v1", "preview", "latest"})
 
     def url(self, route: Route, mode: Mode, path: str, query: str, model: str) -> str:
         if mode in (Mode.EDITS, Mode.MODERATIONS):
             raise UpstreamError(f"Azure channels do not serve {mode.value}", status=400, code="unsupported_mode")
-        deployment = model if mode in self.KEEPS_DOTS else model.replace(".", "")
         # /v1/engines/{model}/embeddings names its model a second time; Azure knows the plain task only.
         task = "embeddings" if mode is Mode.EMBEDDINGS else path.removeprefix("/v1/")
-        prefix = "" if route.base_url.startswith(CLOUDFLARE_GATEWAY) else "/openai/deployments"
         version = route.config.get("api_version") or self.DEFAULT_VERSION
+        if version in self.V1 or mode is Mode.RESPONSES:
+            base = route.base_url.removesuffix("/openai/v1")  # as Azure's own pages give it to clients
+            return f"{base}/openai/v1/{task}" + ("?api-version=preview" if version == "preview" else "")
+        deployment = model if mode in self.KEEPS_DOTS else model.replace(".", "")
+        prefix = "" if route.base_url.startswith(CLOUDFLARE_GATEWAY) else "/openai/deployments"
         return f"{route.base_url}{prefix}/{deployment}/{task}?api-version={version}"
 
     def headers(self, route: Route) -> list[tuple[str, str]]:

@@ -7,14 +7,13 @@ https://platform.openai.com/docs/api-reference/chat/create. What clients send be
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from relay.dialects.members import items, mapping, refused, text
+from relay.neutral import data_url
 from relay.neutral.request import Json, Media, Part, Text, Thought, ToolCall, ToolResult, Turn
 
-DATA_URL = re.compile(r"data:(?P<mime>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,", re.ASCII | re.IGNORECASE)
 SCHEMES = ("http://", "https://", "gs://")
 AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
@@ -201,12 +200,12 @@ _MEDIA = {"image_url": _image, "video_url": _video, "input_audio": _audio, "file
 
 def located(kind: Any, url: str) -> Media:
     """Media behind an address, or inside a data URL. Raises BadRequest for any other address."""
-    found = DATA_URL.match(url)
+    found = data_url.split(url)
     if found:
-        data = url[found.end() :]
+        mime, data = found
         if not data:
             raise refused("messages: a data URL without data")
-        return Media(kind, data=data, mime=(found["mime"] or "").lower())
+        return Media(kind, data=data, mime=mime)
     if not url.startswith(SCHEMES):
         raise refused(f"messages: {kind} must have an http(s) address or a base64 data URL")
     return Media(kind, url=url)
