@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Role
-from api.schema_shapes import COMPONENTS, FLAG, OPERATIONS, TEXT, Operation, Shape, named
+from api.schema_parts import FLAG, ID, TEXT, Shape, named
+from api.schema_shapes import COMPONENTS, OPERATIONS, Operation
 from api.views import ApiView, PublicView, Unknown
 
 SECURITY = {
@@ -52,21 +53,21 @@ def describe(operation: Operation, method: str, route: str, view: ApiView) -> di
         "tags": [words[0]],
         "security": [] if view.level is None else [{name: []} for name in SECURITY],
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": TEXT} for name in re.findall(r"{(\w+)}", route)),
+            *({"name": name, "in": "path", "required": True, "schema": ID} for name in re.findall(r"{(\w+)}", route)),
             *({"name": name, "in": "query", "schema": shape} for name, shape in operation.query.items()),
             *(
                 {"name": name, "in": "header", "description": text, "schema": TEXT}
                 for name, text in operation.headers.items()
             ),
         ],
-        "responses": _answers(operation, view),
+        "responses": _answers(operation, route, view),
     }
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
     return described
 
 
-def _answers(operation: Operation, view: ApiView) -> dict[str, Any]:
+def _answers(operation: Operation, route: str, view: ApiView) -> dict[str, Any]:
     refusal = {"description": "Refused", "content": {"application/json": {"schema": named("Refusal")}}}
     done: dict[str, Any] = {
         "description": "Done, or refused with a reason",
@@ -80,6 +81,9 @@ def _answers(operation: Operation, view: ApiView) -> dict[str, Any]:
         answers["401"] = refusal
     if operation.body is not None:
         answers["413"] = refusal
+    if "{" in route:
+        unknown = {"application/json": {"schema": named("NoRoute")}}
+        answers["404"] = {"description": "No such route: what stands for the id holds a slash", "content": unknown}
     if operation.bad_request:
         answers["400"] = refusal
     return dict(sorted(answers.items()))

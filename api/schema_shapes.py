@@ -4,53 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-Shape = dict[str, Any]
+from api import schema_bodies as bodies
+from api.schema_parts import FLAG, INTEGER, NUMBER, QUOTA, TEXT, Shape, either, listed, members, named, one_of
 
-INTEGER: Shape = {"type": "integer", "format": "int64"}
-NUMBER: Shape = {"type": "number"}
-TEXT: Shape = {"type": "string"}
-FLAG: Shape = {"type": "boolean"}
-SECONDS: Shape = {**INTEGER, "description": "Unix seconds"}
-QUOTA: Shape = {**INTEGER, "description": "points"}
-KINDS = {"i": INTEGER, "n": NUMBER, "s": TEXT, "b": FLAG, "t": SECONDS, "q": QUOTA}
-
-
-def members(text: str, others: Mapping[str, Shape] | None = None, *, all_given: bool = False) -> Shape:
-    """An object from `name:kind` words, whose kinds are the keys of KINDS, and other members."""
-    properties = {name: KINDS[kind] for name, _, kind in (word.partition(":") for word in text.split())}
-    properties |= others or {}
-    shape: Shape = {"type": "object", "properties": properties}
-    return {**shape, "required": list(properties)} if all_given else shape
-
-
-def listed(item: Shape) -> Shape:
-    return {"type": "array", "items": item}
-
-
-def named(component: str) -> Shape:
-    return {"$ref": f"#/components/schemas/{component}"}
-
-
-def either(shape: Shape, *types: str) -> Shape:
-    return {**shape, "type": [shape["type"], *types]}
-
-
-_USER_TEXTS = "username:s password:s display_name:s email:s github_id:s wechat_id:s lark_id:s oidc_id:s group:s"
-_USER = f"id:i {_USER_TEXTS} role:i status:i verification_code:s access_token:s quota:q used_quota:q request_count:i"
+_USER = (
+    f"id:i {bodies.USER_TEXTS} role:i status:i verification_code:s access_token:s quota:q used_quota:q"
+    " request_count:i aff_code:s inviter_id:i"
+)
 _TOKEN = "id:i user_id:i key:s status:i name:s created_time:t accessed_time:t expired_time:t remain_quota:q"  # noqa: S105
 _CHANNEL = (
     "id:i type:i key:s status:i name:s created_time:t test_time:t response_time:i other:s balance:n"
     " balance_updated_time:t models:s group:s used_quota:q config:s status_reason:s status_time:t"
 )
-_NULLABLE = {
-    "weight": either(INTEGER, "null"),
-    "base_url": either(TEXT, "null"),
-    "model_mapping": either(TEXT, "null"),
-    "priority": either(INTEGER, "null"),
-    "system_prompt": either(TEXT, "null"),
-}
 _LOG = (
     "id:i user_id:i created_at:t type:i content:s username:s token_name:s model_name:s quota:q prompt_tokens:i"
     " completion_tokens:i channel:i request_id:s elapsed_time:i is_stream:b system_prompt_reset:b"
@@ -62,14 +28,14 @@ _STATUS_TEXTS = (
 )
 
 COMPONENTS: Mapping[str, Shape] = {
-    "User": members(f"{_USER} aff_code:s inviter_id:i", all_given=True),
+    "User": members(_USER, all_given=True),
     "Token": members(
         f"{_TOKEN} unlimited_quota:b used_quota:q",
         {"models": either(TEXT, "null"), "subnet": either(TEXT, "null")},
         all_given=True,
     ),
     "Breaker": members("state:s opened_until:t failures:i last_failure:s changed_at:t", all_given=True),
-    "Channel": members(_CHANNEL, {"breaker": named("Breaker"), **_NULLABLE}, all_given=True),
+    "Channel": members(_CHANNEL, {"breaker": named("Breaker"), **bodies.NULLABLE}, all_given=True),
     "Log": members(_LOG, all_given=True),
     "Redemption": members(
         "id:i user_id:i key:s status:i name:s quota:q created_time:t redeemed_time:t count:i", all_given=True
@@ -81,12 +47,17 @@ COMPONENTS: Mapping[str, Shape] = {
         all_given=True,
     ),
     "Day": members("Day:s ModelName:s RequestCount:i Quota:q PromptTokens:i CompletionTokens:i", all_given=True),
-    "Progress": members("scope:s total:i done:i running:b started:t finished:t outcome:s"),
+    "Progress": members(
+        "scope:s total:i done:i passed:i failed:i running:b started:t finished:t outcome:s",
+        dict.fromkeys(("slow", "disabled", "enabled"), listed(INTEGER)),
+        all_given=True,
+    ),
     "Refusal": {
         **members("message:s", {"success": {**FLAG, "const": False}}),
         "required": ["success", "message"],
         "description": "Most refusals come with status 200; `message` says why.",
     },
+    "NoRoute": members("", {"error": members("message:s type:s param:s code:s", all_given=True)}, all_given=True),
 }
 
 
@@ -119,8 +90,6 @@ _LOGS = _query("type:i start_timestamp:t end_timestamp:t model_name:s token_name
 _ALL_LOGS = {**_LOGS, **_query("username:s channel:i")}
 _STATUS_ONLY = {"status_only": {**TEXT, "description": "anything: the status alone is taken"}}
 _SUM = members("quota:q", all_given=True)
-_TOKEN_BODY = members("name:s expired_time:t remain_quota:q unlimited_quota:b models:s subnet:s")
-_CHANNEL_BODY = members("type:i key:s status:i name:s other:s models:s group:s config:s", _NULLABLE)
 _MAIL = _query("email:s turnstile:s")
 _MODEL_LIST = members("object:s", {"data": listed({"type": "object"})})
 _TESTED = members("success:b message:s time:n modelName:s model:s")
@@ -145,49 +114,49 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET group": Operation("Names of the groups", _NAMES),
     "GET schema": Operation("This document", whole={"type": "object"}),
     # one's own account
-    "POST user/login": Operation("Sign in", named("User"), members("username:s password:s"), _query("turnstile:s")),
+    "POST user/login": Operation("Sign in", named("User"), bodies.SIGN_IN, _query("turnstile:s")),
     "GET user/logout": Operation("Sign out"),
     "POST user/register": Operation(
         "Make an account",
-        body=members("username:s password:s email:s verification_code:s aff_code:s"),
+        body=bodies.REGISTRATION,
         query=_query("turnstile:s"),
     ),
     "GET verification": Operation("Have a code mailed", query=_MAIL),
     "GET reset_password": Operation("Have a link mailed that resets the password", query=_MAIL),
-    "POST user/reset": Operation("Reset the password; `data` is the new one", TEXT, members("email:s token:s")),
+    "POST user/reset": Operation("Reset the password; `data` is the new one", TEXT, bodies.RESET),
     "GET oauth/email/bind": Operation("Set one's e-mail address", query=_query("email:s code:s")),
     "GET user/self": Operation("One's own account", named("User")),
-    "PUT user/self": Operation(
-        "Change one's own account", body=members("username:s display_name:s password:s original_password:s")
-    ),
+    "PUT user/self": Operation("Change one's own account", body=bodies.OWN_ACCOUNT),
     "DELETE user/self": Operation("Delete one's own account"),
     "GET user/dashboard": Operation("Use of the last seven days (UTC) by model", listed(named("Day"))),
     "GET user/token": Operation("A new access token; the old one ends", TEXT),
     "GET user/aff": Operation("One's invitation code", TEXT),
-    "POST user/topup": Operation("Redeem a code; `data` is what it was worth", QUOTA, members("key:s")),
+    "POST user/topup": Operation("Redeem a code; `data` is what it was worth", QUOTA, bodies.REDEEMED),
     "GET user/available_models": Operation("Models one may call", _NAMES),
     # accounts
-    "GET user": _rows("User", "Accounts", _query("order:s")),
-    "POST user": Operation("Make an account", body=members("username:s password:s display_name:s role:i")),
-    "PUT user": Operation("Change an account", body=members(f"id:i {_USER_TEXTS} role:i status:i quota:q")),
+    "GET user": _rows("User", "Accounts", {"order": one_of(TEXT, "", "quota", "used_quota", "request_count")}),
+    "POST user": Operation("Make an account", body=bodies.NEW_USER),
+    "PUT user": Operation("Change an account; members that are left out stay", body=bodies.USER_CHANGES),
     "GET user/search": _search("User", "Find accounts"),
     "POST user/manage": Operation(
-        "Enable, disable, delete, promote, demote", named("User"), members("username:s action:s")
+        "Enable, disable, delete, promote, demote",
+        named("User"),
+        bodies.MANAGED,
     ),
     "GET user/{user_id}": Operation("One account", named("User")),
     "DELETE user/{user_id}": Operation("Delete an account"),
     "POST topup": Operation(
         "Credit an account",
-        body=members("user_id:i quota:q remark:s"),
+        body=bodies.TOP_UP,
         headers={"Idempotency-Key": "A repetition under the same key succeeds and credits nothing"},
     ),
     # tokens
-    "GET token": _rows("Token", "One's tokens", _query("order:s")),
-    "POST token": Operation("Make a token", named("Token"), _TOKEN_BODY),
+    "GET token": _rows("Token", "One's tokens", {"order": one_of(TEXT, "", "remain_quota", "used_quota")}),
+    "POST token": Operation("Make a token", named("Token"), bodies.TOKEN),
     "PUT token": Operation(
         "Change a token",
         named("Token"),
-        {**_TOKEN_BODY, "properties": {**_query("id:i status:i"), **_TOKEN_BODY["properties"]}},
+        bodies.TOKEN_CHANGES,
         _STATUS_ONLY,
     ),
     "GET token/search": _search("Token", "Find one's tokens"),
@@ -195,19 +164,21 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE token/{token_id}": Operation("Delete a token"),
     # options
     "GET option": Operation("All options but the secret ones", listed(named("Option"))),
-    "PUT option": Operation("Set an option", body=members("key:s value:s"), bad_request=True),
+    "PUT option": Operation("Set an option", body=bodies.OPTION, bad_request=True),
     # channels
     "GET channel": _rows("Channel", "Channels"),
-    "POST channel": Operation("Make a channel for each line of `key`", body=_CHANNEL_BODY),
+    "POST channel": Operation("Make a channel for each line of `key`", body=bodies.CHANNEL),
     "PUT channel": Operation(
         "Change a channel",
         named("Channel"),
-        {**_CHANNEL_BODY, "properties": {"id": INTEGER, **_CHANNEL_BODY["properties"]}},
+        bodies.CHANNEL_CHANGES,
     ),
     "GET channel/search": _search("Channel", "Find channels"),
     "GET channel/models": Operation("The built-in catalogue of models", whole=_MODEL_LIST),
     "DELETE channel/disabled": Operation("Delete all disabled channels; `data` is their number", INTEGER),
-    "GET channel/test": Operation("Test all channels in the background", query=_query("scope:s")),
+    "GET channel/test": Operation(
+        "Test all channels in the background", query={"scope": one_of(TEXT, "", "all", "disabled")}
+    ),
     "GET channel/test/progress": Operation("How far the test of all channels is", named("Progress")),
     "GET channel/test/{channel_id}": Operation("Test a channel", query=_query("model:s"), whole=_TESTED),
     "GET channel/update_balance": Operation("Ask for all balances in the background"),
@@ -215,17 +186,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST channel/fetch_models": Operation(
         "The models an upstream lists, before the channel is stored",
         _NAMES,
-        members("type:i base_url:s key:s config:s"),
+        bodies.DRAFT,
     ),
     "GET channel/fetch_models/{channel_id}": Operation("The models a channel's upstream lists", _NAMES),
     "GET channel/{channel_id}": Operation("One channel", named("Channel")),
     "DELETE channel/{channel_id}": Operation("Delete a channel"),
     # codes
     "GET redemption": _rows("Redemption", "Redemption codes"),
-    "POST redemption": Operation("Make codes; `data` are their keys", _NAMES, members("name:s quota:q count:i")),
-    "PUT redemption": Operation(
-        "Change a code", named("Redemption"), members("id:i name:s quota:q status:i"), _STATUS_ONLY
-    ),
+    "POST redemption": Operation("Make codes; `data` are their keys", _NAMES, bodies.CODES),
+    "PUT redemption": Operation("Change a code", named("Redemption"), bodies.CODE_CHANGES, _STATUS_ONLY),
     "GET redemption/search": _search("Redemption", "Find codes"),
     "GET redemption/{code_id}": Operation("One code", named("Redemption")),
     "DELETE redemption/{code_id}": Operation("Delete a code"),

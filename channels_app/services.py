@@ -50,7 +50,7 @@ def create_channels(actor: Actor, fields: Mapping[str, Any], keys: Sequence[str]
     Keys are trimmed and empty ones dropped (`split_keys` makes them out of a text box). A missing or zero status
     means enabled, a missing group "default". Raises ChannelInvalid, and then nothing has changed.
     """
-    columns = _columns({"type": 1, **_given(fields)})
+    columns = _columns(_typed(_given(fields)))
     columns["config"] = _json(columns.get("config", {}))
     provider = PROVIDERS[columns["type"]]
     _check_whole(provider, columns.get("base_url", ""))
@@ -188,7 +188,7 @@ def usable_models(group: str) -> list[str]:
 def checked_address(fields: Mapping[str, Any], key: str) -> tuple[int, str, dict[str, str]]:
     """(type, base URL, config) of a channel that is not stored, with its key checked too. Raises ChannelInvalid."""
     wanted = {name: fields[name] for name in ("type", "base_url", "config") if name in fields}
-    columns = _columns({"type": 1, **_given(wanted)})
+    columns = _columns(_typed(_given(wanted)))
     provider = PROVIDERS[columns["type"]]
     _check_whole(provider, columns.get("base_url", ""))
     _check_key(provider, key.strip())
@@ -217,6 +217,11 @@ def shown_config(channel: Channel) -> str:
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _typed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A new channel that names no type, or 0, is of OpenAI's."""
+    return {**given, "type": given.get("type") or 1}
 
 
 def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,6 +323,7 @@ def _object_of_texts(name: str, value: Any) -> dict[str, str]:
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
+            json.dumps(value, ensure_ascii=False).encode()  # JSON may escape half a character, which no text can hold
         except (ValueError, RecursionError):
             raise ChannelInvalid(_("%(field)s is not valid JSON") % {"field": name}) from None
     if value is None:
@@ -325,7 +331,7 @@ def _object_of_texts(name: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ChannelInvalid(_("%(field)s must be a JSON object") % {"field": name})
     for member, text in value.items():
-        if not isinstance(text, str) or "\x00" in text:
+        if not isinstance(text, str) or "\x00" in text or "\x00" in member:
             raise ChannelInvalid(_("%(field)s: %(member)s must be text") % {"field": name, "member": member})
     return value
 

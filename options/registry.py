@@ -87,6 +87,8 @@ def parse_ratios(value: str) -> dict[str, Decimal]:
     for name, ratio in table.items():
         if not isinstance(ratio, Decimal) or not ratio.is_finite():
             raise BadOption(f"the ratio of {name!r} is not a number")
+        if "\x00" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise BadOption(f"{name!r} holds a character that no text can hold")
         if not 0 <= ratio <= 10**6:
             raise BadOption(f"the ratio of {name!r} must be between 0 and 1000000")
     return table
