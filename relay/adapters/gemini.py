@@ -14,13 +14,14 @@ import orjson
 
 from billing.pricing import Usage
 from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Reader
-from relay.adapters.gemini_answer import AnswerReader, failure, read_answer
+from relay.adapters.gemini_answer import AnswerReader, failure, google_error, read_answer
 from relay.adapters.gemini_parts import opens
 from relay.adapters.gemini_request import body, embeddings_body, model_path
 from relay.adapters.shape import Json, clamped, document, items, mapping
 from relay.errors import BadRequest, UpstreamError
 from relay.google_options import api_version
 from relay.neutral.events import Event, Vectors
+from relay.neutral.request import Request
 
 _VERSION = re.compile(r"/(v1(?:alpha|beta\d?)?)/")
 
@@ -28,7 +29,7 @@ _VERSION = re.compile(r"/(v1(?:alpha|beta\d?)?)/")
 class Gemini(Adapter):
     """One stateless instance serves every channel."""
 
-    requests = (Chat, Embeddings)
+    requests: tuple[type[Request], ...] = (Chat, Embeddings)
     takes_urls = False
 
     def takes_url(self, url: str) -> bool:
@@ -59,20 +60,25 @@ class Gemini(Adapter):
         return url + ("?" + kept if kept else ""), self._headers(job)
 
     def failure(self, status: int, body: bytes, retry_after: float | None) -> UpstreamError:
+        """Proxies in front of Google have errors of other shapes."""
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
+            answer = None
+        if not google_error(answer).get("message"):
             return super().failure(status, body, retry_after)
         return failure(answer, status, retry_after)
 
     def _outgoing(self, job: Job, action: str, document: Json) -> Outgoing:
         url = self._url(job, job.route.config.get("api_version") or api_version(), action)
         headers = self._headers(job)
+        try:
+            encoded = orjson.dumps(document)
+        except orjson.JSONEncodeError as error:
+            raise BadRequest("the request is nested too deeply") from error
         if action == "streamGenerateContent":
-            return Outgoing(
-                "POST", url + "?alt=sse", [*headers, ("Accept", "text/event-stream")], orjson.dumps(document)
-            )
-        return Outgoing("POST", url, [*headers, ("Accept", "application/json")], orjson.dumps(document))
+            return Outgoing("POST", url + "?alt=sse", [*headers, ("Accept", "text/event-stream")], encoded)
+        return Outgoing("POST", url, [*headers, ("Accept", "application/json")], encoded)
 
     def _url(self, job: Job, version: str, action: str) -> str:
         return f"{job.route.base_url}/{version}/{quote(model_path(job.model), safe='/')}:{action}"

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from relay import sse
+from relay.adapters import shape
 from relay.adapters.base import Reader, broken_off
 from relay.adapters.gemini_usage import covers_text, usage_of
 from relay.adapters.json_objects import Objects
-from relay.adapters.shape import Json, chunk, items, mapping, number, real, text
+from relay.adapters.shape import Json, items, mapping, number, real, text
 from relay.errors import UpstreamError
 from relay.neutral.events import (
     CallPiece,
@@ -74,6 +75,8 @@ class Events:
         said: list[Event] = []
         for candidate in items(answer.get("candidates")):
             said += self._candidate(candidate)
+            if self.ended:
+                return events + said
         counts = mapping(answer.get("usageMetadata"))
         usage = usage_of(counts)
         if usage is None:
@@ -108,6 +111,8 @@ class Events:
         events: list[Event] = []
         for part in items(mapping(candidate.get("content")).get("parts")):
             events += self._part(part, choice)
+            if self.ended:
+                return events
         if events:
             self._spoken.add(choice)
         if entries := _logprobs(mapping(candidate.get("logprobsResult"))):
@@ -134,7 +139,12 @@ class Events:
         index = self._calls.get(choice, 0)
         self._calls[choice] = index + 1
         started = CallStarted(index, text(call.get("id")) or new_id("call_"), text(call.get("name")), choice, signature)
-        return [started, CallPiece(index, orjson.dumps(mapping(call.get("args"))).decode(), choice)]
+        try:
+            arguments = orjson.dumps(mapping(call.get("args"))).decode()
+        except orjson.JSONEncodeError:  # nested more deeply than is written, though not than is read
+            self.ended = True
+            return [Failed(UpstreamError("the upstream sent arguments nested absurdly", code="bad_response"))]
+        return [started, CallPiece(index, arguments, choice)]
 
 
 def _said(words: str, signature: str, thought: bool, choice: int) -> list[Event]:
@@ -210,11 +220,7 @@ class AnswerReader(Reader):
         return events + self._events.close()
 
     def _read(self, payloads: list[bytes]) -> list[Event]:
-        return [event for payload in payloads for event in self._events.read(_object(payload))]
-
-
-def _object(payload: bytes) -> Json:
-    return chunk(payload)
+        return [event for payload in payloads for event in self._events.read(shape.chunk(payload))]
 
 
 def read_answer(body: bytes) -> list[Event]:
@@ -245,14 +251,18 @@ def _unwrapped(document: Any) -> Any:
 
 def failure(document: Any, status: int = 0, retry_after: float | None = None) -> UpstreamError:
     """Google's error as ours: its `status` is the type. Without an HTTP status its own code is taken for one."""
-    document = _unwrapped(document)
-    error = mapping(mapping(document).get("error"))
+    error = google_error(document)
     code = number(error.get("code"))
+    kind = text(error.get("status")) or text(error.get("type"))
+    told = {"message": text(error.get("message")) or "the upstream reported an error", "type": kind}
+    delay = retry_after if retry_after is not None else _delay(error)
     status = status or (code if 400 <= code <= 599 else 500)
-    if error:
-        kind = error.get("type") or error.get("status")
-        document = {**document, "error": {**error, "type": kind}}
-    return normalise(status, orjson.dumps(document), retry_after if retry_after is not None else _delay(error))
+    return normalise(status, orjson.dumps({"error": {**told, "code": code or kind}}), delay)
+
+
+def google_error(document: Any) -> Json:
+    """The error object; {} in a document of another shape."""
+    return mapping(mapping(_unwrapped(document)).get("error"))
 
 
 def _delay(error: Json) -> float | None:
