@@ -23,6 +23,10 @@ class Anthropic(Adapter):
 
     requests = (Chat,)
 
+    def takes_url(self, url: str) -> bool:
+        """It opens https alone (https://platform.claude.com/docs/en/build-with-claude/vision)."""
+        return url.startswith("https://")
+
     async def prepare(self, job: Job, outside: Outside) -> Outgoing:
         document = body(job)
         headers = self._headers(job)

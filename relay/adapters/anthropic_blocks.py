@@ -31,14 +31,14 @@ def user_block(part: Part) -> Json:
             return assistant_block(part)
 
 
-def assistant_block(part: Part) -> Json:
-    """A block of an assistant's message; {} for reasoning that is not signed, which is refused upstream."""
+def assistant_block(part: Part, signs: bool = True) -> Json:
+    """A block of an assistant's message; {} for reasoning without the signature that a model asks for (`signs`)."""
     match part:
         case Text():
             return _cached({"type": "text", "text": part.text}, part.cache)
         case Thought(redacted=redacted) if redacted:
             return {"type": "redacted_thinking", "data": redacted}
-        case Thought(signature=signature) if signature:
+        case Thought(signature=signature) if signature or (part.text and not signs):
             return {"type": "thinking", "thinking": part.text, "signature": signature}
         case ToolCall():
             called = {"type": "tool_use", "id": call_id(part.id), "name": part.name}
@@ -59,7 +59,7 @@ def _cached(block: Json, cache: Json | None) -> Json:
 
 def _result(result: ToolResult) -> Json:
     block: Json = {"type": "tool_result", "tool_use_id": call_id(result.call_id)}
-    parts = [part for part in result.parts if not (isinstance(part, Text) and not part.text)]
+    parts = [part for part in result.parts if not (isinstance(part, Text) and not part.text.strip())]
     if len(parts) == 1 and isinstance(parts[0], Text) and not parts[0].cache:
         block["content"] = parts[0].text
     elif parts:
@@ -72,8 +72,8 @@ def _result(result: ToolResult) -> Json:
 def _media(media: Media) -> Json:
     mime = media.mime.partition(";")[0].strip().lower()
     mime = RELABELLED.get(mime, mime)
-    if media.url and not media.url.startswith(("https://", "http://")):
-        raise BadRequest("Anthropic's protocol takes http and https addresses only")
+    if media.url and not media.url.startswith("https://"):
+        raise BadRequest("Anthropic's protocol takes https addresses only")
     if media.kind == "image":
         if media.url:
             return {"type": "image", "source": {"type": "url", "url": media.url}}

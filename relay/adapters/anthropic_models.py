@@ -22,6 +22,7 @@ class Traits:
     sampling: bool = True  # takes temperature, top_p and top_k at all
     both: bool = True  # takes temperature and top_p in one request
     schemas: bool = False  # takes output_config.format
+    signs: bool = True  # refuses thoughts of earlier turns that it did not sign
 
 
 LOW_TO_HIGH = ("low", "medium", "high")
@@ -36,7 +37,7 @@ GENERATIONS: tuple[tuple[tuple[int, int], Traits], ...] = (
     ((0, 0), Traits(budget=False)),
 )
 NEWEST = GENERATIONS[0][1]
-FOREIGN = Traits()  # somebody else's model behind this protocol: what most of them take
+FOREIGN = Traits(signs=False)  # somebody else's model behind this protocol; some want their thoughts back unsigned
 
 _OLD_NAME = re.compile(r"claude-(?:v|instant-(?:v)?)?(\d)(?:[-.:](\d)(?!\d))?")  # claude-2.1, claude-3-5-sonnet-2024…
 _NEW_NAME = re.compile(r"claude-[a-z]+-(\d)(?:[-.](\d{1,2})(?!\d))?(?!\d)")  # claude-sonnet-4-5, claude-opus-5

@@ -37,7 +37,7 @@ def body(job: Job) -> Json:
     having = traits(job.model)
     turns = joined(chat.turns)
     document: Json = {"model": job.model, "max_tokens": chat.max_tokens or DEFAULT_MAX_TOKENS}
-    document["messages"] = _messages(turns)
+    document["messages"] = _messages(turns, having.signs)
     system = _system(chat, having)
     if system:
         document["system"] = system
@@ -67,7 +67,7 @@ def body(job: Job) -> Json:
 
 def _system(chat: Chat, having: Traits) -> str | list[Json]:
     """One text; blocks only where one of them carries a cache mark."""
-    texts = [text for text in chat.system if text.text]
+    texts = [text for text in chat.system if text.text.strip()]
     asked = chat.output
     if asked is not None and asked.kind == "json":
         texts.append(Text(JSON_ONLY))
@@ -78,14 +78,14 @@ def _system(chat: Chat, having: Traits) -> str | list[Json]:
     return "\n".join(text.text for text in texts)
 
 
-def _messages(turns: list[Turn]) -> list[Json]:
-    """Blocks turn by turn. Tool results lead their message; empty texts are refused upstream and left out."""
+def _messages(turns: list[Turn], signs: bool) -> list[Json]:
+    """Blocks turn by turn. Tool results lead their message; blank texts are refused upstream and left out."""
     messages: list[Json] = []
     for turn in turns:
-        block = user_block if turn.role == "user" else assistant_block
-        parts = [part for part in turn.parts if not (isinstance(part, Text) and not part.text)]
+        parts = [part for part in turn.parts if not (isinstance(part, Text) and not part.text.strip())]
         parts.sort(key=lambda part: not isinstance(part, ToolResult))
-        blocks = [made for part in parts if (made := block(part))]
+        made = [user_block(part) if turn.role == "user" else assistant_block(part, signs) for part in parts]
+        blocks = [block for block in made if block]
         if blocks:
             messages.append({"role": turn.role, "content": blocks})
     if not messages:
@@ -93,7 +93,7 @@ def _messages(turns: list[Turn]) -> list[Json]:
     last = messages[-1]
     if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
         # A final assistant message is gone on with, and may not end in white space.
-        last["content"][-1]["text"] = last["content"][-1]["text"].rstrip() or "…"
+        last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
     return messages
 
 

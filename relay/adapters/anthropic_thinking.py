@@ -33,7 +33,7 @@ def think(chat: Chat, having: Traits, max_tokens: int, forced: bool, turns: list
         members["thinking"] = {"type": "adaptive"}
     elif having.budget:
         budget = _budget(asked, max_tokens, capped=chat.max_tokens is not None)
-        if budget < LEAST or in_unsigned_loop(turns):
+        if budget < LEAST or (having.signs and in_unsigned_loop(turns)):
             return members
         members["thinking"] = {"type": "enabled", "budget_tokens": budget}
     else:

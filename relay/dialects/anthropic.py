@@ -5,6 +5,7 @@ https://platform.claude.com/docs/en/api/messages. What Claude Code and the SDKs 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from relay.neutral.events import Answer
 from relay.neutral.request import Chat
 from relay.types import Attempt, Call, Head, Mode
 
+UNSIGNED = re.compile(rb'"signature"\s*:\s*""')  # what our own writer puts where an upstream signs nothing
 LEAST_BUDGET = 1024  # tokens; https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 
 
@@ -39,6 +41,8 @@ class AnthropicDialect(Dialect):
             changes["model"] = attempt.model
         if attempt.route.system_prompt:
             changes["system"] = attempt.route.system_prompt
+        if UNSIGNED.search(call.body) and "claude" in attempt.model:
+            changes["messages"] = _signed(call.document["messages"])
         if attempt.max_tokens is not None and not anthropic_request.counts_only(call):
             changes |= _lowered(call.document, attempt.max_tokens)
         return splice.replace(call.body, call.document, changes) if changes else call.body
@@ -53,6 +57,24 @@ class AnthropicDialect(Dialect):
 
     def failure(self, error: RelayError, request_id: str) -> bytes:
         return orjson.dumps(error_body(error, request_id))
+
+
+def _signed(messages: list[Any]) -> list[Any]:
+    """Without thoughts that other upstreams' models had in earlier turns: Claude refuses what it did not sign."""
+    kept = []
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            blocks = [block for block in content if not _unsigned(block)]
+            if blocks:
+                kept.append({**message, "content": blocks})
+        else:
+            kept.append(message)
+    return kept
+
+
+def _unsigned(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
 
 
 def _lowered(document: dict[str, Any], most: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import orjson
 
 from billing.pricing import Usage
 from relay.dialects.anthropic_errors import error_body
+from relay.dialects.openai_writer import picture
 from relay.errors import RelayError
 from relay.neutral.events import (
     Answer,
@@ -22,6 +23,7 @@ from relay.neutral.events import (
     Finished,
     FinishReason,
     Json,
+    MediaPiece,
     RefusalPiece,
     Started,
     TextPiece,
@@ -102,14 +104,19 @@ def whole(answer: Answer, model: str, shows_thoughts: bool) -> bytes:
         elif thought.signature or shows_thoughts:
             text = thought.text if shows_thoughts else ""
             content.append({"type": "thinking", "thinking": text, "signature": thought.signature})
-    said = choice.text + choice.refusal
+    said = choice.text + "".join(picture(media) for media in choice.media) + choice.refusal
     if said:
         block: Json = {"type": "text", "text": said}
         if citations := [made for one in choice.annotations if (made := citation(one))]:
             block["citations"] = citations
         content.append(block)
     content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": load_arguments(call.arguments)}
+        {
+            "type": "tool_use",
+            "id": call.id or new_id("toolu_"),
+            "name": call.name,
+            "input": load_arguments(call.arguments),
+        }
         for call in choice.calls
     ]
     message = {
@@ -157,8 +164,10 @@ class MessageWriter:
                 return self._text(event.text)
             case ThoughtPiece(choice=0):
                 return self._thought(event)
+            case MediaPiece(choice=0):
+                return self._text(picture(event))
             case CallStarted(choice=0):
-                block = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+                block = {"type": "tool_use", "id": event.id or new_id("toolu_"), "name": event.name, "input": {}}
                 opened = self._start(block)
                 self._calls[event.index] = self._index
                 return opened
