@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from relay.adapters.anthropic import Anthropic
 from relay.adapters.base import Adapter
 
-ADAPTERS: Mapping[str, Adapter] = {}
+ADAPTERS: Mapping[str, Adapter] = {
+    "anthropic-messages": Anthropic(),
+}
