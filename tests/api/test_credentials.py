@@ -155,3 +155,13 @@ def test_an_access_token_and_a_tokens_key_are_found_by_digest(user: Caller) -> N
     assert shown not in str(_stored("users", "access_token_digest", user.user.pk))
     assert _stored("tokens", "key_digest", token.pk) == token_digest(token.key) != token.key
     assert User.objects.get(pk=user.user.pk).role == Role.COMMON
+
+
+def test_a_session_dies_with_its_password_however_that_was_changed(browser: Callable[..., Client], alice: User) -> None:
+    """Also where nobody ended it, as with a password set from the command line."""
+    signed_in = browser(alice)
+    assert signed_in.get("/api/user/self").json()["success"]
+    alice.set_password("another password")
+    alice.save(update_fields=["password"])
+
+    assert signed_in.get("/api/user/self").status_code == 401
