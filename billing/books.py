@@ -1,7 +1,9 @@
 """Group commit: what many coroutines of a worker want in the books goes into one transaction.
 
-While one transaction commits, the next one gathers; so the busier a worker is, the fewer commits a call costs. The
-database work runs on a thread of its own with its own connection and never blocks the event loop.
+While one transaction commits, the next one gathers; so the busier a worker is, the fewer commits a call costs. Entries
+are handed over when a turn of the event loop has brought no new one, and at the latest after GATHER: a lone call does
+not wait, a crowd goes together. The database work runs on a thread of its own with its own connection and never blocks
+the event loop.
 
 A caller that is cancelled meanwhile leaves; its entry is written all the same. When the database is away, holds fail
 after `HOLD_PATIENCE`, settlements wait for it to come back (`SETTLE_PATIENCE`): no answer goes out unpaid.
@@ -27,6 +29,7 @@ from billing.log_shipping import Shipper
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # entries in one transaction
+GATHER = 0.006  # seconds that entries wait for others as long as each turn of the event loop brings more
 HOLD_PATIENCE = 10.0  # seconds a hold waits for a database that is away
 SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two attempts on a database that is away or busy
@@ -51,7 +54,11 @@ class Books:
 
     def __init__(self) -> None:
         self.worker = uuid.uuid4().hex
-        self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._coming: list[_Waiting] = []  # not handed over yet; the event loop's
+        self._coming_before = 0  # of these, how many there were a turn ago
+        self._coming_until = 0.0  # monotonic; they are handed over then, whatever comes
+        self._hold_wait: float = settings.HOLD_WAIT
         self._busy: list[tuple[float, _Waiting]] = []
         self._thread = threading.Thread(target=self._run, name="books", daemon=True)
         self._shipper = Shipper()
@@ -61,7 +68,8 @@ class Books:
         self._healthy_since = 0.0
         self._disowned: list[str] = []  # calls whose callers were told that they failed
         self._failures = 0  # attempts in a row that the database did not take
-        self._stopping = False
+        self._closing = False  # nothing is taken any more; the event loop's
+        self._stopping = False  # the thread ends when all is written
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -70,6 +78,8 @@ class Books:
 
     async def stop(self) -> None:
         """Write what is waiting, then end the thread."""
+        self._closing = True
+        self._hand_over()
         self._inbox.put(None)
         self._shipper.stop()
         await asyncio.to_thread(self._thread.join, SETTLE_PATIENCE)
@@ -77,7 +87,7 @@ class Books:
     def submit(self, entry: Entry) -> asyncio.Future[Outcome]:
         """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
         loop = self._loop
-        if loop is None or self._stopping:
+        if loop is None or self._closing:
             raise BooksClosed("the books are not open")
         future: asyncio.Future[Outcome] = loop.create_future()
         now = time.monotonic()
@@ -86,10 +96,27 @@ class Books:
             entry,
             future,
             deadline=now + (HOLD_PATIENCE if patient else SETTLE_PATIENCE),
-            patience=now + settings.HOLD_WAIT if patient else now,
+            patience=now + self._hold_wait if patient else now,
         )
-        self._inbox.put(waiting)
+        if not self._coming:
+            self._coming_before, self._coming_until = 0, now + GATHER
+            loop.call_soon(self._take_turn)
+        self._coming.append(waiting)
         return future
+
+    def _take_turn(self) -> None:
+        """Once a turn of the event loop while entries are coming: hand them over, or see what the next turn brings."""
+        count = len(self._coming)
+        if self._coming_before < count < MAX_BATCH and time.monotonic() < self._coming_until and self._loop is not None:
+            self._coming_before = count
+            self._loop.call_soon(self._take_turn)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        coming, self._coming = self._coming, []
+        if coming:
+            self._inbox.put(coming)
 
     async def post(self, entry: Entry) -> Outcome:
         """Durable when this returns. Being cancelled while waiting does not withdraw the entry."""
@@ -112,9 +139,7 @@ class Books:
 
     def _gather(self) -> list[_Waiting]:
         """What is waiting now, or the next to come; empty when only upkeep is due."""
-        now = time.monotonic()
-        gathered = [waiting for due, waiting in self._busy if due <= now]
-        self._busy = [(due, waiting) for due, waiting in self._busy if due > now]
+        gathered = self._due_again(time.monotonic())
         timeout = 0.0 if gathered or self._stopping else (BUSY_PAUSE if self._busy else 0.5)
         try:
             first = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
@@ -122,13 +147,20 @@ class Books:
                 if first is None:
                     self._stopping = True
                 else:
-                    gathered.append(first)
+                    gathered += first
                 if len(gathered) >= MAX_BATCH:
                     break
                 first = self._inbox.get_nowait()
         except queue.Empty:
             pass
         return gathered
+
+    def _due_again(self, now: float) -> list[_Waiting]:
+        """Of what was set aside, what is due: as much as a transaction should take, the others next time."""
+        due = [waiting for moment, waiting in self._busy if moment <= now]
+        later = [(moment, waiting) for moment, waiting in self._busy if moment > now]
+        self._busy = [*((now, waiting) for waiting in due[MAX_BATCH:]), *later]
+        return due[:MAX_BATCH]
 
     def _write(self, gathered: list[_Waiting]) -> None:
         now = time.monotonic()
@@ -149,6 +181,7 @@ class Books:
         freed = False
         for waiting, outcome in zip(gathered, outcomes, strict=True):
             if outcome.verdict is Verdict.BUSY:
+                waiting.deadline = now + HOLD_PATIENCE  # the database is there: its patience begins anew
                 self._busy.append((now + BUSY_PAUSE, waiting))
                 continue
             if isinstance(waiting.entry, Hold):
@@ -181,10 +214,11 @@ class Books:
     def _failed(self, gathered: list[_Waiting], error: Exception) -> None:
         """The transaction failed. A database that is away or busy is tried again; a refused entry is found alone."""
         log.warning("books: %d entries not written: %s", len(gathered), _brief(error))
-        self._reconnect()
+        away = isinstance(error, OperationalError | InterfaceError)
+        self._reconnect(was_away=away)
         for waiting in gathered:
             waiting.again = True
-        if not isinstance(error, OperationalError | InterfaceError):
+        if not away:
             if len(gathered) > 1:
                 for waiting in gathered:
                     self._write([waiting])
@@ -206,9 +240,10 @@ class Books:
                 waiting.entry.outcome = Outcome(Verdict.GRANTED)
         self._answer([(waiting, BooksClosed(_brief(error))) for waiting in waitings])
 
-    def _reconnect(self) -> None:
+    def _reconnect(self, *, was_away: bool) -> None:
         """Let go of connections that may be dead; where they are pooled (PostgreSQL), of the whole pool."""
-        self._healthy_since = time.monotonic()
+        if was_away:
+            self._healthy_since = time.monotonic()
         for connection in connections.all(initialized_only=True):
             connection.close()
             close_pool = getattr(connection, "close_pool", None)
@@ -242,13 +277,28 @@ class Books:
                     self._sweep()
         except (DatabaseError, InterfaceError) as error:
             log.warning("books: upkeep put off: %s", _brief(error))
-            self._reconnect()
+            self._reconnect(was_away=isinstance(error, OperationalError | InterfaceError))
 
     def _sweep(self) -> None:
         dead = batch.expired()
         if dead:
             log.warning("books: settling %d holds of processes that have gone", len(dead))
-            batch.post(dead)
+            try:
+                batch.post(dead)
+            except (OperationalError, InterfaceError):
+                raise
+            except DatabaseError as error:  # one of them is refused: the others must not wait for it for ever
+                log.warning("books: settling them one by one: %s", _brief(error))
+                for one in dead:
+                    self._sweep_one(one)
+
+    def _sweep_one(self, entry: Entry) -> None:
+        try:
+            batch.post([entry], again=True)
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            log.exception("books: the hold of call %s cannot be settled", entry.request_id)
 
 
 def _deliver(answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:

@@ -8,9 +8,6 @@ from __future__ import annotations
 import logging
 import re
 
-from django.conf import settings
-
-from config.client_ip import client_ip
 from relay import request_id
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
@@ -88,11 +85,8 @@ class Relay:
         self._worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        peer = scope["client"][0] if scope.get("client") else ""
-        ip = client_ip(peer, _text(headers, b"x-forwarded-for"), _text(headers, b"x-real-ip"), settings.TRUSTED_PROXIES)
-        head = read_head(scope, ip)
-        reply = Reply(send, request_id.new(), cors=b"origin" in headers)
+        head = read_head(scope, self._worker.limits.trusted_proxies)
+        reply = Reply(send, request_id.new(), cors="origin" in head.headers)
         try:
             await self._dispatch(head, receive, reply)
         except CallerLeft:
@@ -147,8 +141,3 @@ async def _answer(reply: Reply, error: RelayError) -> None:
 
 def _at(head: Head, path: str) -> Head:
     return Head(head.method, path, head.raw_path, head.query, head.headers, head.ip)
-
-
-def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return value.decode("latin-1") if value is not None else None

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from config.client_ip import Network, client_ip
 from relay.errors import BadRequest, CallerLeft, TooLarge
 from relay.types import Head
 
@@ -18,10 +19,17 @@ Headers = Iterable[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json; charset=utf-8")
 
 
-def read_head(scope: Scope, ip: str) -> Head:
+def read_head(scope: Scope, trusted_proxies: tuple[Network, ...]) -> Head:
+    """The request's head. Of a header that comes twice the first counts; but hops may each write a line."""
     headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1")
+        if name not in headers:
+            headers[name] = value.decode("latin-1")
+        elif name == "x-forwarded-for":
+            headers[name] += "," + value.decode("latin-1")
+    peer = scope["client"][0] if scope.get("client") else ""
+    ip = client_ip(peer, headers.get("x-forwarded-for"), headers.get("x-real-ip"), trusted_proxies)
     path = scope["path"]
     raw = scope.get("raw_path") or path.encode()
     return Head(scope["method"], path, raw.decode("latin-1"), scope["query_string"].decode("latin-1"), headers, ip)

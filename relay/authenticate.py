@@ -7,6 +7,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
@@ -28,12 +29,15 @@ KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 def read_key(head: Head) -> tuple[str, str]:
     """(key, channel suffix) from whichever header carries one: `Bearer sk-KEY-7` and every shorter form of it."""
+    headers = head.headers
     for name in KEY_HEADERS:
-        value = head.headers.get(name, "").strip()
-        if value:
-            break
-    else:
-        return "", ""
+        if name in headers and (value := headers[name].strip()):
+            return _key_in(value)
+    return "", ""
+
+
+@lru_cache(maxsize=4096)
+def _key_in(value: str) -> tuple[str, str]:
     if value[:7].lower() == "bearer ":
         value = value[7:].strip()
     parts = value.removeprefix("sk-").split("-")

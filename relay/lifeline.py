@@ -10,6 +10,7 @@ import asyncio
 from types import TracebackType
 from typing import Any
 
+from relay.alarms import Alarm, Alarms
 from relay.asgi import Receive
 from relay.errors import CallerLeft
 
@@ -19,25 +20,26 @@ WATCH_AFTER = 0.2  # seconds a call may take before somebody listens for its cal
 class Lifeline:
     """Belongs to the task that serves the call. `watch` starts listening for the caller's departure, a little later."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, alarms: Alarms) -> None:
         self._receive = receive
+        self._alarms = alarms
         task = asyncio.current_task()
         assert task is not None
         self._task: asyncio.Task[Any] = task
         self._watcher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         self._open = False
         self.reason: BaseException | None = None
 
     def watch(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._begin)
+        self._alarm = self._alarms.set(WATCH_AFTER, self._begin)
 
     def _begin(self) -> None:
         self._watcher = asyncio.create_task(self._listen())
 
     def stop(self) -> None:
-        if self._timer:
-            self._timer.cancel()
+        if self._alarm:
+            self._alarm.cancel()
         if self._watcher:
             self._watcher.cancel()
 

@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Awaitable
 
-from django.conf import settings
 from django.db import connections
 
 from accounts.callers import Caller
@@ -44,7 +43,7 @@ log = logging.getLogger(__name__)
 PROMPT_COSTS = frozenset({Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS})  # also when nobody stayed
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
 ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
-PASSED_ON = ("content-type", "openai-processing-ms", "openai-version", "content-disposition")
+PASSED_ON = frozenset({b"content-type", b"openai-processing-ms", b"openai-version", b"content-disposition"})
 
 
 async def serve(
@@ -52,11 +51,11 @@ async def serve(
 ) -> None:
     """Raises RelayError before anything has been sent, CallerLeft when there is nobody to answer any more."""
     caller, suffix = await worker.callers.authenticate(head)
-    body = await read_body(receive, head, settings.RELAY_MAX_BODY)
+    body = await read_body(receive, head, worker.limits.body)
     call = openai.read(mode, head, body, model_in_path)
     check_model(caller, call.model)
     snapshot, plan = await plan_for(worker, caller, call.model, suffix)
-    lifeline = Lifeline(receive)
+    lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
     try:
@@ -108,7 +107,7 @@ class Relay:
     async def run(self, plan: Plan) -> None:
         """Try channel after channel until one answers. The last failure is the caller's answer."""
         failure: UpstreamError | None = None
-        give_up = self._account.started + settings.RELAY_FIRST_BYTE_TIMEOUT
+        give_up = self._account.started + self._worker.limits.first_byte
         for _ in range(1 + plan.retries):
             route = plan.next()
             if route is None or (failure and time.monotonic() > give_up):
@@ -148,7 +147,7 @@ class Relay:
             price=self._snapshot.prices.price(model, route.type, self._caller.group),
             system_prompt_reset=bool(route.system_prompt) and call.mode is Mode.CHAT,
         )
-        attempt.asks_usage = openai_body.asks_usage(call, attempt, settings.ENFORCE_INCLUDE_USAGE)
+        attempt.asks_usage = openai_body.asks_usage(call, attempt, self._worker.limits.always_usage)
         try:
             await self._hold(attempt)
             await self._exchange(attempt)
@@ -277,7 +276,7 @@ class Relay:
     async def _whole(self, attempt: Attempt, answer: Answer) -> None:
         call = self._call
         async with self._lifeline.interruptible():
-            body = await answer.read(settings.RELAY_MAX_ANSWER)
+            body = await answer.read(self._worker.limits.answer)
         if call.mode is Mode.SPEECH:
             generated = Generated(finished=True)
         elif call.mode in TRANSCRIPTS:
@@ -288,13 +287,14 @@ class Relay:
             raise UpstreamError("the upstream answered a stream request without a stream", code="bad_response")
         self._worker.health.report(attempt.route, None)
         await self._settle(attempt, generated)
-        headers = [(name.encode(), value.encode("latin-1")) for name in PASSED_ON if (value := answer.header(name))]
-        await self._reply.whole(answer.status, body, headers)
+        await self._reply.whole(answer.status, body, [header for header in answer.headers if header[0] in PASSED_ON])
 
     async def _stream(self, attempt: Attempt, answer: Answer) -> None:
         """Whatever ends the stream, what was generated is settled before its last byte."""
         options = self._snapshot.options
-        stream = Stream(self._call, attempt, self._account, self._reply, options["ApproximateTokenEnabled"])
+        hides_usage = not (self._call.shows_usage or self._worker.limits.always_usage)
+        rough = options["ApproximateTokenEnabled"]
+        stream = Stream(self._call, attempt, self._account, self._reply, rough=rough, hides_usage=hides_usage)
         ending = b""
         try:
             async with self._lifeline.interruptible():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-from django.conf import settings
 from django.db import connections
 
 from accounts.callers import Caller
@@ -49,18 +48,18 @@ NOT_SENT = frozenset(
 # Of the upstream's answer: hop by hop, undone by decompression, or dangerous under our own name.
 NOT_PASSED_ON = frozenset(
     {
-        "content-length",
-        "content-encoding",
-        "connection",
-        "keep-alive",
-        "transfer-encoding",
-        "upgrade",
-        "trailer",
-        "set-cookie",
-        "strict-transport-security",
-        "access-control-allow-origin",
-        "access-control-allow-credentials",
-        "x-oneapi-request-id",
+        b"content-length",
+        b"content-encoding",
+        b"connection",
+        b"keep-alive",
+        b"transfer-encoding",
+        b"upgrade",
+        b"trailer",
+        b"set-cookie",
+        b"strict-transport-security",
+        b"access-control-allow-origin",
+        b"access-control-allow-credentials",
+        b"x-oneapi-request-id",
     }
 )
 
@@ -75,11 +74,11 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
         raise Forbidden("该渠道不能通过代理访问")
     if not route.base_url:
         raise BadRequest("the channel has no base URL")
-    body = await read_body(receive, head, settings.RELAY_MAX_BODY)
+    body = await read_body(receive, head, worker.limits.body)
     headers = [(name, value) for name, value in head.headers.items() if name not in NOT_SENT]
     headers.append(("authorization", route.key))
     url = f"{route.base_url}/{target}" + (f"?{head.query}" if head.query else "")
-    lifeline = Lifeline(receive)
+    lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     answer = worker.clients.send(head.method, url, headers, body, proxy=route.proxy)
     try:
@@ -99,9 +98,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
 
 
 async def _pass_on(answer: Answer, reply: Reply) -> None:
-    headers = [
-        (name.encode(), value.encode("latin-1")) for name, value in answer.headers if name.lower() not in NOT_PASSED_ON
-    ]
+    headers = [(name, value) for name, value in answer.headers if name not in NOT_PASSED_ON]
     await reply.start(answer.status, headers)
     async for chunk in answer.chunks():
         await reply.body(chunk, more=True)

@@ -17,4 +17,4 @@ def new() -> str:
     """An opaque id of 23 to 31 digits, unique for all practical purposes."""
     # Not secrets: a call to the system lets go of the GIL, and the books' thread takes it. Seeded anew after a fork.
     seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_written(seconds)}{rest}{random.randrange(10_000_000, 100_000_000)}"  # noqa: S311
+    return f"{_written(seconds)}{rest}{int(10_000_000 + random.random() * 90_000_000)}"  # noqa: S311

@@ -54,10 +54,10 @@ def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
     """Cheap and never wrong when it says no: a name that is written once, unescaped, cannot occur twice."""
     if b"\\u" in body or b"\\/" in body:
         return True
-    return any(
-        not name.isprintable() or '"' in name or "\\" in name or body.count(b'"' + name.encode() + b'"') > 1
-        for name in document
-    )
+    for name in document:
+        if body.count(b'"%b"' % name.encode()) != 1 or not name.isprintable() or '"' in name or "\\" in name:
+            return True
+    return False
 
 
 def members(text: str) -> list[tuple[str, int, int]]:

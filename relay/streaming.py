@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from django.conf import settings
-
 from billing.pricing import text_cost
 from relay import reading, sse
 from relay.account import Account
@@ -32,10 +30,12 @@ HEADERS = (
 class Stream:
     """One attempt's stream; `generated` is what the bill will be made of, however it ends."""
 
-    def __init__(self, call: Call, attempt: Attempt, account: Account, reply: Reply, rough: bool) -> None:
+    def __init__(
+        self, call: Call, attempt: Attempt, account: Account, reply: Reply, *, rough: bool, hides_usage: bool
+    ) -> None:
         self._call = call
         self._reply = reply
-        self._reader = reading.StreamReader(hides_usage=not (call.shows_usage or settings.ENFORCE_INCLUDE_USAGE))
+        self._reader = reading.StreamReader(hides_usage)
         self._meter = Meter(call, attempt, account, rough)
         self.generated = self._reader.generated
 

@@ -10,11 +10,14 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import httptools
 
+from relay.alarms import Alarms
 from relay.dialing import Destination, Dialer
 
+FRAMED_BY = (b"content-length", b"transfer-encoding")
 MAX_HEAD = 256 * 1024  # bytes of an answer's head
 HIGH_WATER, LOW_WATER = 512 * 1024, 128 * 1024  # bytes buffered before the upstream is made to wait, and until when
 IDLE = 55.0  # seconds an unused connection is kept; most servers close theirs after 60 and more
@@ -32,19 +35,20 @@ class BrokenOff(ConnectionError):
 @dataclass(slots=True)
 class ResponseHead:
     status: int
-    headers: list[tuple[str, str]]  # names in lower case
+    headers: list[tuple[bytes, bytes]]  # names in lower case
 
 
 class Connection(asyncio.Protocol):
     """One exchange at a time: `begin`, `head`, `chunk` until None, then `reusable` tells whether it can go back."""
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._head: ResponseHead | None = None
-        self._headers: list[tuple[str, str]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._body: deque[bytes] = deque()
         self._buffered = 0
@@ -115,13 +119,13 @@ class Connection(asyncio.Protocol):
         if self._error is not None:
             raise self._error
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(timeout, _expire, waiter) if timeout else None
+        alarm = self._alarms.set(timeout, partial(_expire, waiter)) if timeout else None
         try:
             await waiter
         finally:
             self._waiter = None
-            if timer:
-                timer.cancel()
+            if alarm:
+                alarm.cancel()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -175,7 +179,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._surplus:
-            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
@@ -185,8 +189,7 @@ class Connection(asyncio.Protocol):
         if status < 200:  # an interim answer (100, 103): the real one follows
             self._headers = []
             return
-        names = {name for name, _ in self._headers}
-        self._until_close = "content-length" not in names and "transfer-encoding" not in names
+        self._until_close = all(name not in FRAMED_BY for name, _ in self._headers)
         self._head = ResponseHead(status, self._headers)
         if self._bodiless or status in (204, 304):
             self._complete = True  # and not kept alive: what follows cannot be told from a next answer
@@ -215,8 +218,9 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 class Pool:
     """Connections waiting for their next exchange, by destination; the last one used goes out first."""
 
-    def __init__(self, dialer: Dialer) -> None:
+    def __init__(self, dialer: Dialer, alarms: Alarms | None = None) -> None:
         self._dialer = dialer
+        self._new = partial(Connection, alarms or Alarms())
         self._idle: dict[Destination, list[Connection]] = {}
         self._closed = False
 
@@ -229,7 +233,7 @@ class Pool:
             if connection.open and connection.idle_since > oldest:
                 return connection
             connection.abort()
-        return await self._dialer.dial(destination, Connection)
+        return await self._dialer.dial(destination, self._new)
 
     def give_back(self, destination: Destination, connection: Connection) -> None:
         """After an exchange, whatever became of it: kept when it can serve again, else closed."""

@@ -20,6 +20,7 @@ class Mode(Enum):
     COMPLETIONS = "completions"
     RESPONSES = "responses"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
     MODERATIONS = "moderations"
     EDITS = "edits"
     IMAGES = "images"

@@ -10,11 +10,14 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
+from relay.alarms import Alarms
 from relay.dialing import CannotDial, Dialer, Target, proxy_authorization, resolve
 from relay.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from relay.transport import BrokenOff, Connection, Pool, ResponseHead
 
+BODILESS = frozenset({"GET", "HEAD"})  # methods whose requests need not say how long they are
 MAX_PAUSE = 60.0  # seconds a Retry-After is believed
 PIECE = 1024 * 1024  # bytes that are inflated at a time, so that a small bomb cannot fill the memory
 
@@ -34,10 +37,11 @@ class Clients:
         first_byte: float,
         idle: float,
         total: float,
+        alarms: Alarms | None = None,
     ) -> None:
         self._proxy = proxy
         self._environment = environment
-        self.pool = Pool(Dialer(connect))
+        self.pool = Pool(Dialer(connect), alarms)
         self.first_byte = first_byte
         self.idle = idle
         self.total = total
@@ -49,26 +53,30 @@ class Clients:
         """Nothing is sent before `Answer.open`. Raises UpstreamUnreachable: address or headers cannot be used."""
         try:
             address = proxy or self._proxy or self._environment(url)
-            target = resolve(url, address)
-            head = _request_head(method, target, headers, len(body))
+            target, opening = _opening(method, url, address, tuple(headers))
         except (CannotDial, ValueError) as error:
             raise UpstreamUnreachable("the channel's address or a header of it cannot be used") from error
+        length = b"Content-Length: %d\r\n" % len(body) if body or method not in BODILESS else b""
+        head = b"%b%b\r\n" % (opening, length)
         return Answer(self, target, head, body, bodiless=method == "HEAD")
 
 
-def _request_head(method: str, target: Target, headers: list[tuple[str, str]], length: int) -> bytes:
-    """Raises ValueError: a header that could smuggle another (RFC 9110, 5.5) or is not Latin-1."""
+@lru_cache(maxsize=2048)
+def _opening(method: str, url: str, proxy: str, headers: tuple[tuple[str, str], ...]) -> tuple[Target, bytes]:
+    """Where a request goes and its head but for the length: the same for most calls of a channel, so remembered.
+
+    Raises CannotDial; ValueError: a header that could smuggle another (RFC 9110, 5.5) or is not Latin-1.
+    """
+    target = resolve(url, proxy)
     lines = [f"{method} {target.request_target} HTTP/1.1", f"Host: {target.host_header}"]
     for name, value in headers:
         lines.append(f"{name}: {value}")
     if target.request_target.startswith("http://") and (credentials := proxy_authorization(target.destination.proxy)):
         lines.append(f"Proxy-Authorization: {credentials}")
-    if length or method not in ("GET", "HEAD"):
-        lines.append(f"Content-Length: {length}")
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
         raise ValueError("a header holds a line break")
-    return (text + "\r\n\r\n").encode("latin-1")
+    return target, (text + "\r\n").encode("latin-1")
 
 
 class Answer:
@@ -125,14 +133,16 @@ class Answer:
         return self._head.status
 
     @property
-    def headers(self) -> list[tuple[str, str]]:
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As they came, names in lower case."""
         return self._head.headers
 
     def header(self, name: str) -> str:
         """The first header of this name (lower case), "" if there is none."""
+        wanted = name.encode()
         for found, value in self._head.headers:
-            if found == name:
-                return value
+            if found == wanted:
+                return value.decode("latin-1")
         return ""
 
     @property

@@ -7,6 +7,7 @@ import gc
 import logging
 import threading
 import time
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
@@ -15,7 +16,9 @@ from billing import tokens
 from billing.books import Books
 from channels_app import snapshot as routing
 from channels_app.snapshot import Snapshot
+from config.client_ip import Network
 from options import versions
+from relay.alarms import Alarms
 from relay.authenticate import Callers
 from relay.dialing import ProxyRules
 from relay.health import Health
@@ -28,10 +31,33 @@ POLL = 0.4  # seconds between two looks at the versions: a change is in force we
 SOONEST = 0.05  # seconds: a look begun so recently is recent enough for a call about to be refused
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Settings a call goes by, read once: the settings object takes its time over each. Bytes and seconds."""
+
+    body: int
+    answer: int
+    first_byte: float
+    always_usage: bool  # ENFORCE_INCLUDE_USAGE
+    trusted_proxies: tuple[Network, ...]
+
+    @staticmethod
+    def configured() -> Limits:
+        return Limits(
+            body=settings.RELAY_MAX_BODY,
+            answer=settings.RELAY_MAX_ANSWER,
+            first_byte=settings.RELAY_FIRST_BYTE_TIMEOUT,
+            always_usage=settings.ENFORCE_INCLUDE_USAGE,
+            trusted_proxies=settings.TRUSTED_PROXIES,
+        )
+
+
 class Worker:
     """Started once per process, in the event loop that serves it."""
 
     def __init__(self) -> None:
+        self.limits = Limits.configured()
+        self.alarms = Alarms()
         self.books = Books()
         self.callers = Callers()
         self.health = Health()
@@ -42,6 +68,7 @@ class Worker:
             first_byte=settings.RELAY_FIRST_BYTE_TIMEOUT,
             idle=settings.RELAY_IDLE_TIMEOUT,
             total=settings.RELAY_TIMEOUT,
+            alarms=self.alarms,
         )
         self._snapshot: Snapshot | None = None
         self._identities = -1

@@ -24,10 +24,6 @@ LOG_COLUMNS = (
     "prompt_tokens", "completion_tokens", "channel_id", "request_id", "elapsed_time", "is_stream",
     "system_prompt_reset", "estimated", "uncollected",
 )  # fmt: skip
-LOG_DEFAULTS: dict[str, Any] = {
-    "type": CONSUME, "content": "", "username": "", "token_name": "", "model_name": "", "prompt_tokens": 0,
-    "completion_tokens": 0, "elapsed_time": 0, "is_stream": False, "system_prompt_reset": False, "estimated": False,
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -203,25 +199,12 @@ def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: in
             for d in charged
         ],
     )
-    logs = [
-        {
-            **LOG_DEFAULTS,
-            **due.entry.log,
-            "user_id": due.entry.user_id,
-            "token_id": due.entry.token_id,
-            "channel_id": due.entry.channel_id,
-            "request_id": due.entry.request_id,
-            "created_at": now,
-            "quota": due.charge,
-            "uncollected": outcomes[due.index].uncollected,
-        }
-        for due in charged
-        if due.entry.logged
-    ]
+    logs = [_log_row(due, outcomes[due.index].uncollected, now) for due in charged if due.entry.logged]
     if settings.LOG_DATABASE_ALIAS == "default":
-        insert(cursor, "logs", LOG_COLUMNS, [tuple(_fitting(row[column]) for column in LOG_COLUMNS) for row in logs])
+        insert(cursor, "logs", LOG_COLUMNS, logs)
     else:
-        insert(cursor, "log_outbox", ("created_at", "row"), [(now, json.dumps(row)) for row in logs])
+        rows = [(now, json.dumps(dict(zip(LOG_COLUMNS, log, strict=True)))) for log in logs]
+        insert(cursor, "log_outbox", ("created_at", "row"), rows)
     per_channel: dict[int, int] = defaultdict(int)
     for due in charged:
         per_channel[due.entry.channel_id] += due.charge
@@ -232,6 +215,13 @@ def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: in
             )
 
 
-def _fitting(value: Any) -> Any:
-    """Numbers an upstream reports may be larger than a column; the log shows the largest that fits."""
-    return min(value, BIGGEST) if type(value) is int else value
+def _log_row(due: _Due, uncollected: int, now: int) -> tuple[Any, ...]:
+    """The values of LOG_COLUMNS. Numbers an upstream reports may be larger than a column: the largest that fits."""
+    entry = due.entry
+    told = entry.log.get
+    return (
+        entry.user_id, now, CONSUME, told("content", ""), told("username", ""), told("token_name", ""), entry.token_id,
+        told("model_name", ""), due.charge, min(told("prompt_tokens", 0), BIGGEST),
+        min(told("completion_tokens", 0), BIGGEST), entry.channel_id, entry.request_id, told("elapsed_time", 0),
+        told("is_stream", False), told("system_prompt_reset", False), told("estimated", False), uncollected,
+    )  # fmt: skip
