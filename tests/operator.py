@@ -35,6 +35,30 @@ def user(username: str, quota: int, group: str = "default", role: int = 1) -> in
     return made.pk
 
 
+def access_token(user_id: int) -> str:
+    """A new access token of the management API."""
+    from accounts.services import renew_access_token
+    from audit.services import SYSTEM
+
+    return renew_access_token(user_id, SYSTEM)
+
+
+def session(user_id: int) -> str:
+    """The session cookie of a browser in which the user just signed in."""
+    from importlib import import_module
+
+    from django.conf import settings
+    from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+
+    from accounts.models import User
+
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    store[SESSION_KEY] = str(user_id)
+    store[HASH_SESSION_KEY] = User.objects.get(pk=user_id).get_session_auth_hash()
+    store.create()
+    return str(store.session_key)
+
+
 def token(user_id: int, name: str = "default", remain_quota: int | None = None, **fields: Any) -> dict[str, Any]:
     """A new token, unlimited unless `remain_quota` is given; returns {id, key}."""
     from accounts.models import Token
@@ -117,7 +141,10 @@ def job_missed(name: str) -> None:
     Lease.objects.update_or_create(name=name, defaults={"first_seen": 1, "last_run_started": 0, "last_run_finished": 0})
 
 
-ORDERS = {order.__name__: order for order in (user, token, token_status, channel, edit_channel, option, job_missed)}
+ORDERS = {
+    order.__name__: order
+    for order in (user, access_token, session, token, token_status, channel, edit_channel, option, job_missed)
+}
 
 
 def main() -> None:
