@@ -75,7 +75,7 @@ class Events:
         said: list[Event] = []
         for candidate in items(answer.get("candidates")):
             said += self._candidate(candidate)
-            if self.ended:
+            if said and isinstance(said[-1], Failed):
                 return events + said
         counts = mapping(answer.get("usageMetadata"))
         usage = usage_of(counts)
@@ -111,7 +111,7 @@ class Events:
         events: list[Event] = []
         for part in items(mapping(candidate.get("content")).get("parts")):
             events += self._part(part, choice)
-            if self.ended:
+            if events and isinstance(events[-1], Failed):
                 return events
         if events:
             self._spoken.add(choice)
