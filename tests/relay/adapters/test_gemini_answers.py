@@ -177,7 +177,8 @@ def test_nothing_follows_an_error_inside_a_stream() -> None:
     assert [type(event) for event in events] == [Started, TextPiece, Failed]
     error = failed(events)
     assert (error.status, error.kind) == (429, "RESOURCE_EXHAUSTED")
-    assert error.code == 429
+    code: Any = error.code
+    assert code == 429
     assert "SECRET" not in error.message
 
 
