@@ -10,7 +10,8 @@ from relay.adapters.anthropic_models import Traits
 from relay.neutral.request import Chat, Json, Part, Thinking, Thought, ToolCall, ToolResult, Turn
 
 LEAST = 1024  # tokens of a budget
-BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 65536}
+# Together with an answer they fit into the 32,000 tokens that are the most Opus 4 generates.
+BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
 USUAL = "medium"  # where a caller wants thinking and says nothing of how much
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 

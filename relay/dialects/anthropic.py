@@ -1,6 +1,6 @@
 """Anthropic's Messages API as a client's dialect: /v1/messages and /v1/messages/count_tokens.
 
-https://platform.claude.com/docs/en/api/messages. What Claude Code and the SDKs send beyond it: docs/clients.md.
+https://platform.claude.com/docs/en/api/messages.
 """
 
 from __future__ import annotations

@@ -344,6 +344,7 @@ class TestThinking:
 
     def test_without_a_maximum_the_budget_comes_on_top(self) -> None:
         assert asked(thinking=Thinking(effort="medium"))["max_tokens"] == 4096 + 8192
+        assert asked("claude-opus-4-1-20250805", thinking=Thinking(effort="max"))["max_tokens"] <= 32_000
 
     def test_a_forced_tool_outweighs_thinking(self) -> None:
         document = asked(thinking=Thinking(budget=2000), tools=[WEATHER], tool_choice=ToolChoice("required"))

@@ -18,7 +18,10 @@ from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import ConfigDict, TypeAdapter, create_model
 
 from billing.pricing import Usage
+from relay.adapters.anthropic_answer import read_message
+from relay.dialects import anthropic_count
 from relay.dialects.anthropic import AnthropicDialect
+from relay.dialects.anthropic_request import counts_only
 from relay.dialects.base import Writer
 from relay.errors import (
     BadRequest,
@@ -266,6 +269,34 @@ class TestWhole:
         assert usage["input_tokens"] + usage["cache_creation_input_tokens"] + usage["cache_read_input_tokens"] == 2008
         assert usage["cache_creation"] == {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 150}
 
+    def test_claudes_own_answer_comes_through_a_cloud_unchanged(self) -> None:
+        """What reaches us from Vertex or Bedrock is read and written again."""
+        usage = {
+            "input_tokens": 8,
+            "cache_creation_input_tokens": 200,
+            "cache_read_input_tokens": 1800,
+            "output_tokens": 25,
+            "output_tokens_details": {"thinking_tokens": 18},
+            "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 150},
+        }
+        message = {
+            "id": "msg_vrtx_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-x",
+            "content": [
+                {"type": "thinking", "thinking": "why", "signature": "sig"},
+                {"type": "redacted_thinking", "data": "xyz"},
+                {"type": "text", "text": "So."},
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"city": "Oslo"}},
+            ],
+            "stop_reason": "tool_use",
+            "stop_sequence": None,
+            "usage": usage,
+        }
+
+        assert whole(read_message(json.dumps(message).encode()), thinking=ADAPTIVE) == message
+
     def test_a_caller_without_thinking_finds_the_answer_in_the_first_block(self) -> None:
         answer = whole([Started(""), ThoughtPiece("why"), TextPiece("So."), Finished(FinishReason.STOP)])
 
@@ -313,7 +344,9 @@ def sdk(answer: Answer) -> Iterator[anthropic.Anthropic]:
             body = self.rfile.read(int(headers["content-length"]))
             call = dialect.read(Mode.CHAT, Head("POST", path, path, query, headers, "127.0.0.1"), body)
             said = answer(call, dialect.neutral(call))
-            if isinstance(said, RelayError):
+            if counts_only(call):
+                self.reply(200, anthropic_count.answer(anthropic_count.count(call)), "application/json")
+            elif isinstance(said, RelayError):
                 self.reply(said.status, dialect.failure(said, "req_1"), "application/json")
             elif call.stream:
                 self.reply(200, written(dialect.writer(call), said), dialect.stream_type)
@@ -405,6 +438,12 @@ class TestSdk:
         assert message.parsed_output == shape(city="Oslo")
         assert seen[0].output is not None
         assert (seen[0].output.schema or {})["required"] == ["city"]
+
+    def test_tokens_are_counted(self) -> None:
+        with sdk(lambda call, chat: []) as client:
+            counted = client.messages.count_tokens(model="m", messages=self.MESSAGES)
+
+        assert counted.input_tokens == 3 + 3 + 1
 
     @pytest.mark.parametrize(
         ("error", "raised"),

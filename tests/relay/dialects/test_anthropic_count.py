@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.relay.dialects.test_anthropic_requests import called
 
 TEXT = "How many tokens are these few words?"
 WORDS = count_text("claude-x", TEXT)
+WIDE = struct.pack(">8sIII", b"\x89PNG\r\n\x1a\n", 13, 0x49484452, 3136) + struct.pack(">II", 1000, 0)
 AROUND = 3 + 3  # the whole and its one message
 
 
@@ -43,6 +46,7 @@ def test_system_and_tools_count() -> None:
         ({"type": "document", "source": {"type": "base64", "data": "JVBERi0="}}, 2000),
         ({"type": "thinking", "thinking": TEXT, "signature": "sig"}, 0),
         ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}, 1),
+        ({"type": "image", "source": {"type": "base64", "data": base64.b64encode(WIDE).decode()}}, 1046),
         ({"type": "image", "source": {"type": "url", "url": "https://e.example/a.png"}}, 1600),
         ({"type": "something_new", "text": TEXT}, WORDS),
         ({"type": "image", "source": None}, 1600),

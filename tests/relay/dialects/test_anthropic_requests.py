@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from billing.pricing import Price
+from relay.adapters.anthropic_request import body
+from relay.adapters.base import Job
 from relay.dialects.anthropic import AnthropicDialect
 from relay.errors import BadRequest
 from relay.neutral.request import (
@@ -25,7 +27,7 @@ from relay.neutral.request import (
     Turn,
 )
 from relay.types import Attempt, Call, Head, Mode
-from tests.relay.adapters.test_anthropic import PIXEL, route
+from tests.relay.adapters.test_anthropic import EITHER, PIXEL, route
 
 HI = [{"role": "user", "content": "Hi"}]
 MARK = {"type": "ephemeral"}
@@ -48,7 +50,7 @@ def turn(*blocks: Json, role: str = "user") -> Json:
     return {"role": role, "content": list(blocks)}
 
 
-# What claude-code 2.1 sends, shortened (docs/clients.md).
+# What Claude Code 2.1 sends, shortened.
 CLAUDE_CODE: Json = {
     "model": "claude-x",
     "max_tokens": 128000,
@@ -149,6 +151,23 @@ class TestTranslation:
         assert chat.thinking == Thinking("high", shown=False, adaptive=True)
         assert (chat.max_tokens, chat.stream, chat.extra) == (128000, True, {})
         assert len(chat.user) == 64  # a digest: others take no longer one
+
+    def test_claude_code_reaches_claude_on_a_cloud_with_thoughts_and_cache_marks(self) -> None:
+        call = AnthropicDialect().read(Mode.CHAT, head(query="beta=true"), json.dumps(CLAUDE_CODE).encode())
+        document = body(Job(route(), EITHER, EITHER, AnthropicDialect().neutral(call)))
+
+        assert document["thinking"] == CLAUDE_CODE["thinking"]
+        assert document["output_config"] == CLAUDE_CODE["output_config"]
+        assert document["system"][:2] == CLAUDE_CODE["system"]
+        thought, used = CLAUDE_CODE["messages"][2]["content"]
+        used = {name: value for name, value in used.items() if name != "caller"}
+        assert document["messages"] == [
+            CLAUDE_CODE["messages"][0],
+            turn(thought, used, role="assistant"),
+            CLAUDE_CODE["messages"][3],
+        ]
+        assert [tool["name"] for tool in document["tools"]] == ["Bash", "Web"]
+        assert "context_management" not in document
 
     def test_sampling_and_stops_are_read(self) -> None:
         chat = asked(temperature=0.5, top_p=0.9, top_k=4, stop_sequences=["END"], metadata={"user_id": "u"})
