@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from relay.adapters import openai_answer, openai_request
+from relay.adapters import openai_answer, openai_request, responses_answer
 from relay.adapters.base import Adapter, Job, Outgoing, Outside, Read, Reader
 from relay.adapters.openai import ADAPTERS, OpenAI
 from relay.neutral.request import Chat, Embeddings, Images, Media, Part, Request, ToolResult
@@ -20,7 +20,10 @@ PATHS: dict[type[Request], tuple[Mode, str]] = {
     Images: (Mode.IMAGES, "/v1/images/generations"),
 }
 # By the path of a caller's own request, for bytes that are passed on.
-MODES = {path: mode for mode, path in PATHS.values()} | {"/v1/completions": Mode.COMPLETIONS}
+MODES = {path: mode for mode, path in PATHS.values()} | {
+    "/v1/completions": Mode.COMPLETIONS,
+    "/v1/responses": Mode.RESPONSES,
+}
 
 
 class OpenAIProtocol(Adapter):
@@ -68,6 +71,16 @@ class OpenAIProtocol(Adapter):
         return self._channels.url(job.route, mode, path, query, job.model), self._channels.headers(job.route)
 
 
+class ResponsesProtocol(OpenAIProtocol):
+    """The same upstreams where they speak the Responses API: requests of its dialect are passed on, answers heard."""
+
+    def read(self, job: Job, body: bytes) -> Read:
+        return responses_answer.read_response(body)
+
+    def reader(self, job: Job) -> Reader:
+        return responses_answer.ResponsesReader()
+
+
 async def _fetch(chat: Chat, outside: Outside) -> None:
     """Sounds and files are taken as data only: theirs are fetched, pictures and videos stay addresses."""
 
@@ -89,3 +102,4 @@ async def _fetch(chat: Chat, outside: Outside) -> None:
 
 
 TRANSLATED = {name: OpenAIProtocol(channels) for name, channels in ADAPTERS.items()}
+RESPONSES = {name: ResponsesProtocol(channels) for name, channels in ADAPTERS.items()}
