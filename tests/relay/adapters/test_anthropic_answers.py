@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from billing.pricing import Usage
 from relay.adapters.anthropic import Anthropic
+from relay.adapters.anthropic_request import body
 from relay.errors import UpstreamError
 from relay.neutral.events import (
     CallPiece,
@@ -31,6 +32,7 @@ from relay.neutral.events import (
 from relay.neutral.request import Chat, Json
 from relay.sse import EventTooLong
 from tests.relay.adapters.test_anthropic import SONNET, job
+from tests.relay.wire.cases import DIALECT, call_of, job_of, load
 
 MEMBERS = ["type", "message", "content_block", "delta", "usage", "error", "input", "text", "content"]
 KINDS = ["message_start", "content_block_start", "content_block_delta", "message_delta", "error"]
@@ -221,6 +223,22 @@ TOOL_EVENTS = [
     Finished(FinishReason.TOOL_CALLS),
     Counted(Usage(500, 71, cached_tokens=80, reasoning_tokens=3)),
 ]
+
+
+def test_signed_thoughts_come_back_through_openais_dialect() -> None:
+    """As `thinking_blocks`, in which its clients bring them back; a tool loop with a budget goes on thinking so."""
+    case = load("anthropic_thinking_stream")
+    thought = {"type": "thinking", "thinking": "why", "signature": "sig"}
+    used = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    answer = json.loads(DIALECT.whole(call_of(case), fold(read(message(thought, used, stop="tool_use")))))
+    spoken = answer["choices"][0]["message"]
+    result = {"role": "tool", "tool_call_id": "toolu_1", "content": "1"}
+    request = case["openai_request"]
+    following = case.but(openai_request={**request, "messages": [*request["messages"], spoken, result]})
+
+    document = body(job_of(following))
+    assert document["messages"][1] == {"role": "assistant", "content": [thought, used]}
+    assert document["thinking"] == {"type": "enabled", "budget_tokens": 1024}
 
 
 class TestStream:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from billing.pricing import Price
 from relay.adapters.anthropic_request import body
 from relay.adapters.base import Job
 from relay.dialects.anthropic import AnthropicDialect
+from relay.dialects.anthropic_count import count
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,
@@ -28,6 +32,7 @@ from relay.neutral.request import (
 )
 from relay.types import Attempt, Call, Head, Mode
 from tests.relay.adapters.test_anthropic import EITHER, PIXEL, route
+from tests.relay.wire.strategies import json_values
 
 HI = [{"role": "user", "content": "Hi"}]
 MARK = {"type": "ephemeral"}
@@ -320,6 +325,51 @@ class TestTranslation:
     def test_wrong_shapes_are_refused_with_a_reason(self, members: Json) -> None:
         with pytest.raises(BadRequest, match=r"^(messages|system|tool|temperature|top_k|stop|think|output)"):
             asked(**members)
+
+
+KINDS = ["text", "image", "document", "search_result", "thinking", "redacted_thinking", "tool_use", "tool_result"]
+SOURCES = ["base64", "url", "text", "content", "file"]
+values = st.recursive(
+    json_values | st.sampled_from(["auto", "tool", "enabled", "adaptive", "json_schema", "custom", "user"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.fixed_dictionaries(
+            {"type": st.sampled_from([*KINDS, *SOURCES])},
+            optional=dict.fromkeys(("text", "source", "content", "data", "id", "name", "input", "tool_use_id"), inner),
+        )
+    ),
+    max_leaves=10,
+)
+MEMBERS = (
+    *("system", "tools", "tool_choice", "thinking", "output_config", "metadata", "stop_sequences", "temperature"),
+    *("top_k", "service_tier", "cache_control", "max_tokens", "stream"),
+)
+requests = st.fixed_dictionaries(
+    {
+        "model": st.just("m") | values,
+        "max_tokens": st.just(100) | values,
+        "messages": st.lists(
+            st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": values})
+        )
+        | values,
+    },
+    optional={name: values for name in MEMBERS if name != "max_tokens"},
+)
+
+
+@given(requests)
+@settings(deadline=None)
+def test_whatever_is_sent_is_understood_or_refused_with_a_reason(document: Json) -> None:
+    data = json.dumps(document).encode()
+    try:
+        call = AnthropicDialect().read(Mode.CHAT, head(), data)
+    except BadRequest:
+        return
+    assert count(call) >= 0
+    with suppress(BadRequest):
+        assert AnthropicDialect().neutral(call).turns is not None
+    AnthropicDialect().writer(call)
+    json.loads(AnthropicDialect().native_body(call, attempt("claude-y", 50, "Obey.")))
 
 
 def attempt(model: str = "claude-x", most: int | None = None, prompt: str = "") -> Attempt:
