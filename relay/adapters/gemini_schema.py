@@ -26,17 +26,23 @@ STRING_FORMATS = frozenset({"enum", "date-time"})
 
 def parameters(schema: Json | None) -> Json:
     """The member of a function declaration; {} for a function without parameters, which may not have an empty one."""
-    if not schema or (schema.get("type") == "object" and not schema.get("properties") and set(schema) <= _EMPTY):
+    if not schema or _empty(schema):
         return {}
-    return {"parameters": schema} if in_subset(schema) else {"parametersJsonSchema": _bare(schema)}
+    bare = _bare(schema)
+    return {"parameters" if in_subset(bare) else "parametersJsonSchema": bare}
 
 
-_EMPTY = frozenset({"type", "properties", "required", "additionalProperties", "$schema", "title", "description"})
+def _empty(schema: Json) -> bool:
+    """An object that can hold nothing, as far as it says. One with free members is none."""
+    if schema.get("type") != "object" or schema.get("properties") or schema.get("additionalProperties"):
+        return False
+    return {"type", "properties", "required", "additionalProperties", "$schema", "title", "description"} >= set(schema)
 
 
 def response(schema: Json) -> Json:
     """The member of a generation config."""
-    return {"responseSchema": schema} if in_subset(schema) else {"responseJsonSchema": _bare(schema)}
+    bare = _bare(schema)
+    return {"responseSchema" if in_subset(bare) else "responseJsonSchema": bare}
 
 
 def _bare(schema: Json) -> Json:

@@ -262,14 +262,24 @@ def test_a_schema_of_the_common_subset_goes_where_every_version_reads_it() -> No
 )
 def test_a_schema_beyond_the_subset_goes_whole_as_json_schema(more: Json) -> None:
     schema = {**CITY, **more}
-    assert declared({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}) == {
-        "parametersJsonSchema": schema
-    }
+    assert declared(schema) == {"parametersJsonSchema": schema}
+
+
+def test_the_name_of_a_schemas_draft_is_left_out() -> None:
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    assert declared({**draft, **CITY}) == {"parameters": CITY}
+    strict = {**CITY, "additionalProperties": False}
+    assert declared({**draft, **strict}) == {"parametersJsonSchema": strict}
 
 
 @pytest.mark.parametrize("empty", [None, {}, {"type": "object", "properties": {}}, {"type": "object"}])
 def test_a_function_without_parameters_has_none(empty: Json | None) -> None:
     assert declared(empty) == {}
+
+
+def test_a_function_of_free_arguments_has_parameters() -> None:
+    free = {"type": "object", "additionalProperties": True}
+    assert declared(free) == {"parametersJsonSchema": free}
 
 
 def test_an_answers_schema_follows_the_same_rule() -> None:

@@ -25,6 +25,7 @@ def test_without_a_size_all_models_are_one_page() -> None:
     page = model_list(NAMES, "key=sk-x")
     assert [model["name"] for model in page["models"]] == [f"models/{name}" for name in NAMES]
     assert "nextPageToken" not in page
+    assert "nextPageToken" not in model_list(NAMES, "pageSize=3")
     assert model_list([]) == {"models": []}
 
 
