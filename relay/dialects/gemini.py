@@ -68,10 +68,18 @@ class GeminiDialect(Dialect):
         """Of a stream: events with `alt=sse`, else an array."""
         return self.stream_type if _as_events(call.query) else ARRAY_TYPE
 
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        """Our own count of the prompt. Blocking; `rough` asks for the size alone."""
+        if rough:
+            return call.prompt_estimate
+        document = message(call.document)
+        if call.mode is Mode.EMBEDDINGS:
+            return gemini_count.count_embeddings(model, gemini_request.embed_requests(document))
+        return gemini_count.count(model, gemini_request.to_count(document))
+
     def count(self, call: Call) -> bytes:
         """The answer of countTokens by our own tokenizer. Blocking: run it in a thread."""
-        document = gemini_request.to_count(message(call.document))
-        return gemini_count.answer(gemini_count.count(call, document))
+        return gemini_count.answer(self.prompt_tokens(call, call.model, rough=False))
 
 
 def _as_events(query: str) -> bool:

@@ -16,7 +16,6 @@ from billing.pictures import DATA_URL, data_url_size
 from billing.tokens import approximate, count_text
 from relay.adapters.shape import items, mapping, text
 from relay.neutral.request import Json
-from relay.types import Call
 
 PER_CONTENT = 3  # tokens around each content and around the whole
 PER_TILE = 258
@@ -28,14 +27,18 @@ PER_FILE = 2000  # tokens assumed for a sound, a video or a document
 Counter = Callable[[str], int]
 
 
-def count(call: Call, document: Json) -> int:
-    """Input tokens of a request to count. Blocking, and slow for long texts: run it in a thread."""
-    return _measure(document, lambda words: count_text(call.model, words))
+def count(model: str, document: Json) -> int:
+    """Input tokens of a chat, exactly. Blocking, and slow for long texts: run it in a thread."""
+    return _measure(document, lambda words: count_text(model, words))
 
 
 def estimate(document: Json) -> int:
     """The same by size alone, at once."""
     return _measure(document, approximate)
+
+
+def count_embeddings(model: str, requests: list[Json]) -> int:
+    return sum(_content(request.get("content"), lambda words: count_text(model, words)) for request in requests)
 
 
 def estimate_embeddings(requests: list[Json]) -> int:

@@ -68,7 +68,7 @@ def read(head: Head, body: bytes, model_in_path: str = "") -> Call:
         shows_usage=True,
     )
     if call.mode is Mode.EMBEDDINGS:
-        call.prompt_estimate = gemini_count.estimate_embeddings(_embed_requests(document))
+        call.prompt_estimate = gemini_count.estimate_embeddings(embed_requests(document))
     elif action == "countTokens":
         asked = to_count(document)
         _check_contents(asked)
@@ -100,7 +100,7 @@ def _read_maximum(call: Call, config: Json) -> None:
     call.max_tokens = maximum * call.times if maximum else None
 
 
-def _embed_requests(document: Json) -> list[Json]:
+def embed_requests(document: Json) -> list[Json]:
     """The single requests of a batch, or the one there is. Raises BadRequest."""
     requests = inners(document, "requests") if "requests" in document else [document]
     if not requests or not all(mapping(request, "content") for request in requests):
@@ -212,7 +212,7 @@ def _modalities(config: Json) -> Json:
 
 def embeddings(raw: Json) -> Embeddings:
     """Raises BadRequest."""
-    requests = _embed_requests(message(raw))
+    requests = embed_requests(message(raw))
     sizes = {whole(request, "outputDimensionality") for request in requests}
     purposes = {text(request, "taskType").upper() for request in requests}
     if len(sizes) > 1 or len(purposes) > 1:

@@ -406,6 +406,14 @@ def test_tokens_are_counted_by_ourselves() -> None:
     assert DIALECT.neutral(call({"generateContentRequest": HELLO}, "countTokens")) == chat()
 
 
+def test_a_prompt_is_counted_for_upstreams_that_do_not() -> None:
+    one = call({"contents": [{"parts": [{"text": "hello world " * 50}]}]})
+    assert DIALECT.prompt_tokens(one, "gpt-4o", rough=False) == 107
+    assert DIALECT.prompt_tokens(one, "gpt-4o", rough=True) == one.prompt_estimate > 107
+    batch = call({"requests": [{"content": {"parts": [{"text": "hello world"}]}}] * 2}, "batchEmbedContents")
+    assert DIALECT.prompt_tokens(batch, "text-embedding-3-small", rough=False) == 4
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5),
     lambda inner: (
