@@ -26,6 +26,7 @@ MODES = frozenset(
         "completions",
         "responses",
         "embeddings",
+        "rerank",
         "moderations",
         "edits",
         "images",
@@ -36,7 +37,26 @@ MODES = frozenset(
     }
 )
 PATH_STYLES = frozenset({"default", "strip_v1", "azure"})
-SERVED_PROTOCOLS = frozenset({"openai", "azure-openai", "proxy"})  # those relay.adapters implements
+SERVED_PROTOCOLS = frozenset(  # those relay.adapters implements
+    {
+        "aiproxy-library",
+        "azure-openai",
+        "baidu-wenxin-v1",
+        "bedrock-converse",
+        "cloudflare-workers-ai",
+        "cohere-v2",
+        "coze-v3",
+        "dashscope-native",
+        "deepl",
+        "ollama-chat",
+        "openai",
+        "proxy",
+        "replicate",
+        "tencent-hunyuan-tc3",
+        "xunfei-spark-ws",
+        "zhipu-v4",
+    }
+)
 # Members of a channel's `config` any tool of the contract may store (management-api 3.8), and our own `proxy`: the
 # address of an HTTP(S) or SOCKS proxy for this channel alone.
 CONFIG_MEMBERS = frozenset(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 
-from billing.pricing import Usage
 from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Read, Reader, Rerank
 from relay.adapters.cohere_answer import CohereReader, read_chat
-from relay.adapters.shape import Json, clamped, document, items, mapping, number, real, text
+from relay.adapters.ranking import billed, read_ranking, rerank_body
+from relay.adapters.shape import Json, document, mapping
 from relay.adapters.usual import chat_of, posted, texts_of
 from relay.errors import BadRequest, UpstreamError
-from relay.neutral.events import Ranked, Vectors
+from relay.neutral.events import Vectors
 from relay.neutral.request import Embed, Media, Part, Text, Thought, ToolCall, ToolResult, Turn, plain_text
 
 NAME = "Cohere's protocol"
@@ -42,7 +42,7 @@ class Cohere(Adapter):
             case Embeddings():
                 return posted(job, "/v2/embed", _embed(model, job.request))
             case Rerank():
-                return posted(job, "/v2/rerank", _rerank(model, job.request))
+                return posted(job, "/v2/rerank", rerank_body(model, job.request, RERANK_PASSED))
         chat = chat_of(job.request, NAME)
         return posted(job, "/v2/chat", _chat(model, chat), stream=chat.stream)
 
@@ -177,34 +177,4 @@ def _vectors(answer: Json) -> Vectors:
     vectors = mapping(answer.get("embeddings")).get("float")
     if not isinstance(vectors, list) or not all(isinstance(vector, list) for vector in vectors):
         raise UpstreamError("the upstream's answer holds no embeddings", code="bad_response")
-    return Vectors(vectors, _billed(answer))
-
-
-def _rerank(model: str, request: Rerank) -> Json:
-    body: Json = {"model": model, "query": request.query, "documents": request.documents}
-    if request.top_n is not None:
-        body["top_n"] = request.top_n
-    return body | {name: request.extra[name] for name in RERANK_PASSED if request.extra.get(name) is not None}
-
-
-def read_ranking(answer: Json) -> Ranked:
-    """Cohere's answer, or one of the many APIs shaped like it. Raises UpstreamError: it is none.
-
-    Cohere bills searches and names no tokens (then usage is None); the others name `usage.total_tokens`.
-    """
-    if not isinstance(answer.get("results"), list):
-        raise UpstreamError("the upstream's answer holds no ranking", code="bad_response")
-    results = [(number(item.get("index")), real(item.get("relevance_score"))) for item in items(answer["results"])]
-    usage = mapping(answer.get("usage"))
-    total = clamped(usage.get("total_tokens")) or clamped(usage.get("prompt_tokens"))
-    counted = Usage(total, 0) if total else _billed(answer)
-    return Ranked(results, counted, text(answer.get("id")))
-
-
-def _billed(answer: Json) -> Usage | None:
-    meta = mapping(answer.get("meta"))
-    for name in ("billed_units", "tokens"):
-        figures = mapping(meta.get(name))
-        if tokens := clamped(figures.get("input_tokens")) + clamped(figures.get("image_tokens")):
-            return Usage(tokens, clamped(figures.get("output_tokens")))
-    return None
+    return Vectors(vectors, billed(answer))

@@ -13,6 +13,7 @@ import orjson
 
 from relay.adapters.base import SseReader
 from relay.adapters.openai_usage import usage_in
+from relay.adapters.ranking import read_ranking
 from relay.adapters.shape import chunk, document, items, mapping, number, text
 from relay.adapters.vendor_errors import error_in
 from relay.errors import UpstreamError
@@ -30,6 +31,7 @@ from relay.neutral.events import (
     MediaPiece,
     Picture,
     Pictures,
+    Ranked,
     RefusalPiece,
     Started,
     TextPiece,
@@ -112,6 +114,13 @@ def read_images(body: bytes) -> Pictures:
     if not pictures:
         raise UpstreamError("the upstream made no image", code="empty_answer")
     return Pictures(pictures, max(number(answer.get("created")), 0), usage_in(answer))
+
+
+def read_rerank(body: bytes) -> Ranked:
+    """Raises UpstreamError."""
+    answer = document(body)
+    _raise_error(answer)
+    return read_ranking(answer)
 
 
 class ChatReader(SseReader):

@@ -11,14 +11,17 @@ import orjson
 from relay.adapters import openai_answer, openai_request, responses_answer
 from relay.adapters.base import Adapter, Job, Outgoing, Outside, Read, Reader
 from relay.adapters.openai import ADAPTERS, OpenAI
-from relay.neutral.request import Chat, Embeddings, Images, Media, Part, Request, ToolResult
+from relay.adapters.ranking import rerank_body
+from relay.neutral.request import Chat, Embeddings, Images, Media, Part, Request, Rerank, ToolResult
 from relay.types import Mode
 
 PATHS: dict[type[Request], tuple[Mode, str]] = {
     Chat: (Mode.CHAT, "/v1/chat/completions"),
     Embeddings: (Mode.EMBEDDINGS, "/v1/embeddings"),
     Images: (Mode.IMAGES, "/v1/images/generations"),
+    Rerank: (Mode.RERANK, "/v1/rerank"),
 }
+RANKING = ("max_chunks_per_doc", "max_tokens_per_doc", "overlap_tokens", "instruction", "instruct", "rank_fields")
 # By the path of a caller's own request, for bytes that are passed on.
 MODES = {path: mode for mode, path in PATHS.values()} | {
     "/v1/completions": Mode.COMPLETIONS,
@@ -29,7 +32,7 @@ MODES = {path: mode for mode, path in PATHS.values()} | {
 class OpenAIProtocol(Adapter):
     """`channels` knows the addresses and headers of the protocol's channels."""
 
-    requests = (Chat, Embeddings, Images)
+    requests: tuple[type[Request], ...] = (Chat, Embeddings, Images, Rerank)
 
     def __init__(self, channels: OpenAI) -> None:
         self._channels = channels
@@ -46,6 +49,8 @@ class OpenAIProtocol(Adapter):
                 body = openai_request.embeddings_body(job.route, job.model, embeddings)
             case Images() as images:
                 body = openai_request.images_body(job.route, job.model, images)
+            case Rerank() as ranking:
+                body = rerank_body(job.model, ranking, RANKING)
             case _:
                 raise TypeError(f"{type(job.request).__name__} is not among this protocol's requests")
         headers = [
@@ -61,6 +66,8 @@ class OpenAIProtocol(Adapter):
                 return openai_answer.read_embeddings(body)
             case Images():
                 return openai_answer.read_images(body)
+            case Rerank():
+                return openai_answer.read_rerank(body)
         return openai_answer.read_chat(body)
 
     def reader(self, job: Job) -> Reader:

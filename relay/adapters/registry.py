@@ -9,15 +9,32 @@ from relay.adapters.ali import Ali
 from relay.adapters.anthropic import Anthropic
 from relay.adapters.baidu import Baidu
 from relay.adapters.base import Adapter
+from relay.adapters.bedrock import Bedrock
+from relay.adapters.cloudflare import Cloudflare
+from relay.adapters.cohere import Cohere
+from relay.adapters.coze import Coze
+from relay.adapters.deepl import DeepL
+from relay.adapters.gemini import Gemini, Palm
+from relay.adapters.ollama import Ollama
+from relay.adapters.replicate import Replicate
 from relay.adapters.tencent import Tencent
 from relay.adapters.xunfei import Xunfei
 from relay.adapters.zhipu import Zhipu
 
 ADAPTERS: Mapping[str, Adapter] = {
-    "anthropic-messages": Anthropic(),
     "aiproxy-library": AIProxyLibrary(),
+    "anthropic-messages": Anthropic(),
     "baidu-wenxin-v1": Baidu(),
+    "bedrock-converse": Bedrock(),
+    "cloudflare-workers-ai": Cloudflare(),
+    "cohere-v2": Cohere(),
+    "coze-v3": Coze(),
     "dashscope-native": Ali(),
+    "deepl": DeepL(),
+    "gemini-generatecontent": Gemini(),
+    "ollama-chat": Ollama(),
+    "palm": Palm(),
+    "replicate": Replicate(),
     "tencent-hunyuan-tc3": Tencent(),
     "xunfei-spark-ws": Xunfei(),
     "zhipu-v4": Zhipu(),

@@ -7,7 +7,7 @@ import pytest
 from django.utils import translation
 
 from channels_app import catalogue
-from channels_app.providers import CATALOGUE, PROVIDERS, BadProviderRow, choices, parse
+from channels_app.providers import CATALOGUE, PROVIDERS, SERVED_PROTOCOLS, BadProviderRow, choices, parse
 
 ROW: dict[str, Any] = {
     "id": 60,
@@ -44,9 +44,9 @@ def test_knows_the_default_address(channel_type: int, base_url: str) -> None:
     assert PROVIDERS[channel_type].base_url == base_url
 
 
-def test_serves_openai_azure_and_the_plain_proxy() -> None:
+def test_serves_every_protocol_that_has_an_adapter() -> None:
     served = {provider.protocol for provider in PROVIDERS.values() if provider.served}
-    assert served == {"openai", "azure-openai", "proxy"}
+    assert served == SERVED_PROTOCOLS
     assert all(p.served for p in PROVIDERS.values() if p.protocol in served)
 
 

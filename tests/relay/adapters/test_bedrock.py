@@ -14,8 +14,10 @@ from relay.adapters.bedrock_signing import access, endpoint
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.request import (
     Chat,
+    Json,
     Media,
     OutputFormat,
+    Part,
     Text,
     Thinking,
     Thought,
@@ -46,8 +48,9 @@ async def outgoing(request, model=HAIKU, **rest) -> Outgoing:
     return await ADAPTER.prepare(job(request, model, **rest), FakeOutside(load("bedrock_converse_chat")))
 
 
-async def sent(request, model=HAIKU, **rest) -> dict:
-    return orjson.loads((await outgoing(request, model, **rest)).body)
+async def sent(request, model=HAIKU, **rest) -> Json:
+    document: Json = orjson.loads((await outgoing(request, model, **rest)).body)
+    return document
 
 
 @pytest.mark.parametrize("name", names("bedrock_converse_"))
@@ -181,7 +184,7 @@ async def test_signed_thoughts_go_back_to_the_models_that_signed_them():
 
 
 async def test_images_documents_video_and_sound_have_blocks_of_their_own():
-    media = [
+    media: list[Part] = [
         Media("image", data="aGk=", mime="image/jpg"),
         Media("file", data="aGk=", mime="application/pdf", name="Q3_report.final.pdf"),
         Media("file", data="aGk=", mime="text/x-python", name="Q3 report final.py"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from binascii import crc32
+from typing import Any
 
 import orjson
 import pytest
@@ -44,7 +45,7 @@ def frame(headers: bytes, payload: bytes) -> bytes:
     return body + struct.pack(">I", crc32(body))
 
 
-def event(kind: str, payload: dict) -> bytes:
+def event(kind: str, payload: dict[str, Any]) -> bytes:
     return frame(header(":message-type", "event") + header(":event-type", kind), orjson.dumps(payload))
 
 

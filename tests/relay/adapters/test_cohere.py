@@ -14,6 +14,7 @@ from relay.neutral.request import (
     Chat,
     Embed,
     Embeddings,
+    Json,
     Media,
     OutputFormat,
     Rerank,
@@ -40,8 +41,9 @@ async def outgoing(request, model="command-a-03-2025"):
     return await ADAPTER.prepare(job(request, model), FakeOutside(load("cohere_v2_chat")))
 
 
-async def sent(request, model="command-a-03-2025") -> dict:
-    return orjson.loads((await outgoing(request, model)).body)
+async def sent(request, model="command-a-03-2025") -> Json:
+    document: Json = orjson.loads((await outgoing(request, model)).body)
+    return document
 
 
 @pytest.mark.parametrize("name", [*names("cohere_v2_"), "cohere_embeddings"])
@@ -199,6 +201,7 @@ def test_plan_thoughts_text_calls_and_citations_are_all_read():
     }
 
     events = ADAPTER.read(job(Chat(HELLO)), orjson.dumps(answer))
+    assert isinstance(events, list)
     choice = fold(events).choices[0]
 
     assert (choice.thought, choice.text, choice.finish) == ("planhm", "Hi", FinishReason.TOOL_CALLS)

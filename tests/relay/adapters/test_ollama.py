@@ -12,6 +12,7 @@ from relay.neutral.events import Counted, Failed, Finished, FinishReason, Logpro
 from relay.neutral.request import (
     Chat,
     Embeddings,
+    Json,
     Media,
     OutputFormat,
     Text,
@@ -34,8 +35,9 @@ def job(request, key="key-EXAMPLE"):
     return Job(route(30, key), "qwen3:8b", "qwen3:8b", request)
 
 
-async def sent(request) -> dict:
-    return orjson.loads((await ADAPTER.prepare(job(request), FakeOutside(load("ollama_chat")))).body)
+async def sent(request) -> Json:
+    document: Json = orjson.loads((await ADAPTER.prepare(job(request), FakeOutside(load("ollama_chat")))).body)
+    return document
 
 
 @pytest.mark.parametrize("name", names("ollama_"))
@@ -129,7 +131,7 @@ async def test_what_the_upstream_cannot_do_is_refused_before_any_call(request_):
         await sent(request_)
 
 
-def read(answer: dict):
+def read(answer: Json):
     return ADAPTER.read(job(Chat(HELLO)), orjson.dumps(answer))
 
 
