@@ -146,7 +146,9 @@ def call_part(called: Called) -> Json:
 
 
 def candidate(index: int, parts: list[Json], finish: FinishReason, citations: list[Json]) -> Json:
-    made: Json = {"content": {"parts": parts, "role": "model"}, "finishReason": FINISH[finish], "index": index}
+    """Never without a part: clients look at the first one, and Google's own last chunk has an empty one."""
+    content = {"parts": parts or [{"text": ""}], "role": "model"}
+    made: Json = {"content": content, "finishReason": FINISH[finish], "index": index}
     sources = [citation.get("url_citation") or {} for citation in citations]
     if sources:
         chunks = [{"web": {"uri": source.get("url", ""), "title": source.get("title", "")}} for source in sources]
