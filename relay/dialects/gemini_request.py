@@ -26,7 +26,7 @@ from relay.neutral.request import (
 )
 from relay.types import Call, Head, Mode
 
-PATH = re.compile(r"/v1(?:alpha|beta\d?)?/models/(?P<model>[^:]+(?::[^:]+)*):(?P<action>[A-Za-z]+)")
+PATH = re.compile(r"/v1(?:alpha|beta\d?)?/(?P<model>(?:models|tunedModels)/.+):(?P<action>[A-Za-z]+)")
 ACTIONS = {
     "generateContent": Mode.CHAT,
     "streamGenerateContent": Mode.CHAT,

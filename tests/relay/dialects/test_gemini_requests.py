@@ -72,10 +72,17 @@ def test_an_action_that_is_not_there_is_not_found() -> None:
         call(HELLO, "predict")
 
 
-def test_names_of_models_may_hold_colons_and_slashes() -> None:
-    path = "/v1beta/models/deepseek/r1:free:generateContent"
+@pytest.mark.parametrize(
+    ("place", "model"),
+    [
+        ("models/deepseek/r1:free", "deepseek/r1:free"),
+        ("tunedModels/mine", "tunedModels/mine"),
+    ],
+)
+def test_names_of_models_may_hold_colons_and_slashes(place: str, model: str) -> None:
+    path = f"/v1beta/{place}:generateContent"
     read = DIALECT.read(Mode.CHAT, Head("POST", path, path, "", {}, "127.0.0.1"), json.dumps(HELLO).encode())
-    assert read.model == "deepseek/r1:free"
+    assert read.model == model
 
 
 @pytest.mark.parametrize(
