@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from relay.adapters.base import SseReader
 from relay.adapters.openai_usage import usage_in
 from relay.adapters.ranking import read_ranking
 from relay.adapters.shape import chunk, document, items, mapping, number, text
+from relay.adapters.stream_or_document import StreamOrDocument
 from relay.adapters.vendor_errors import error_in
 from relay.errors import UpstreamError
 from relay.neutral import data_url
@@ -123,7 +123,7 @@ def read_rerank(body: bytes) -> Ranked:
     return read_ranking(answer)
 
 
-class ChatReader(SseReader):
+class ChatReader(StreamOrDocument):
     """A stream of chunks. It is whole with `[DONE]`, or with a finish reason: some providers leave `[DONE]` out."""
 
     def __init__(self) -> None:
@@ -131,6 +131,9 @@ class ChatReader(SseReader):
         self._state = Pieces()
         self._started = False
         self._failed = False
+
+    def error_in(self, document: Json) -> UpstreamError | None:
+        return error_in(document)
 
     def payload(self, data: bytes) -> list[Event]:
         if self._failed:

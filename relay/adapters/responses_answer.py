@@ -91,6 +91,7 @@ class ResponsesReader(SseReader):
     def __init__(self) -> None:
         super().__init__()
         self._calls: dict[int, int] = {}  # output_index -> index among the calls
+        self._called = 0
         self._failed = False
 
     def payload(self, data: bytes) -> list[Event]:
@@ -119,9 +120,10 @@ class ResponsesReader(SseReader):
         return [Failed(_failure(told))]
 
     def _item(self, place: int, item: Json) -> list[Event]:
-        if not _is_call(item) or place in self._calls:
+        if not _is_call(item):
             return []
-        index = self._calls[place] = len(self._calls)
+        index = self._calls[place] = self._called
+        self._called += 1
         return [CallStarted(index, text(item.get("call_id")), text(item.get("name")))]
 
     def _delta(self, kind: str, delta: str, place: int) -> list[Event]:

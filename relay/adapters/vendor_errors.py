@@ -38,19 +38,26 @@ def error_in(document: Json) -> UpstreamError | None:
     base = mapping(document.get("base_resp"))
     status_code = base.get("status_code")
     if isinstance(status_code, int) and status_code:
-        return reported(MINIMAX.get(status_code, 502), text(base.get("status_msg")), status_code, "minimax_error")
+        return _told(MINIMAX.get(status_code, 0), text(base.get("status_msg")), "minimax_error", status_code)
     code = document.get("code")
     if isinstance(code, int) and code and "sid" in document:
-        return reported(XUNFEI.get(code, 502), text(document.get("message")), code, "xunfei_error")
+        return _told(XUNFEI.get(code, 0), text(document.get("message")), "xunfei_error", code)
     found = find_error(document)
     if found is None:
         return None
     message, kind, param, error_code = found
-    failure = reported(_status(error_code), message, error_code, kind)
+    failure = _told(_status(error_code), message, kind, error_code)
     failure.param = param
+    return failure
+
+
+def _told(status: int, message: str, kind: str | None, code: Any) -> UpstreamError:
+    """`status` 0: what came tells none. It shows as 502 then, and says nothing about the channel's account."""
+    failure = reported(status or 502, message, code, kind)
+    failure.answered = status
     return failure
 
 
 def _status(code: Any) -> int:
     """OpenRouter's codes are HTTP statuses; other codes tell no status."""
-    return code if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599 else 502
+    return code if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599 else 0

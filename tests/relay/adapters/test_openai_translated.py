@@ -409,6 +409,14 @@ def test_calls_are_told_apart_however_the_provider_numbers_them(numbers):
     assert [(one.id, orjson.loads(one.arguments)) for one in calls] == [("a", {"x": 1}), ("b", {"x": 2})]
 
 
+def test_calls_without_number_and_name_of_their_own_come_whole():
+    def call(x: int) -> dict[str, Any]:
+        return {"function": {"name": "f", "arguments": {"x": x}}}
+
+    read = events(delta({"tool_calls": [call(1), call(2)]}), delta({}, "stop"))
+    assert [one.arguments for one in fold(read).choices[0].calls] == ['{"x":1}', '{"x":2}']
+
+
 def test_the_older_function_call_is_a_call():
     read = events(
         delta({"function_call": {"name": "look", "arguments": ""}}),
@@ -470,6 +478,10 @@ def test_every_vendors_end_is_one_of_four(reason, finish):
             {"usage": {"prompt_tokens": 3, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": 1e300}}},
             Usage(3, 0, cached_tokens=3),
         ),
+        (
+            {"usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 6}}},
+            Usage(9, 0, cached_tokens=6, cache_write_tokens=3),
+        ),
         ({"usage": {"prompt_tokens": 1e300, "completion_tokens": "many"}}, Usage(10**9, 0)),
     ],
 )
@@ -492,9 +504,10 @@ def test_an_error_inside_a_200_is_an_error(document, status, message):
     with pytest.raises(UpstreamError, match=message) as caught:
         read(orjson.dumps(document))
     assert (caught.value.status, caught.value.retry) == (status, status != 400)
+    assert caught.value.answered == (0 if status == 502 else status)  # 502 is what we make of it
     failed = events(delta({"content": "a"}), document, delta({"content": "b"}))
     assert isinstance(failed[-1], Failed)
-    assert failed[-1].error.status == status
+    assert (failed[-1].error.status, failed[-1].error.answered) == (status, 0)
     assert failed[:-1] == [Started("chatcmpl-1", 17), TextPiece("a")]
 
 
@@ -503,6 +516,7 @@ def test_a_success_that_names_its_code_is_none():
     whole = {**orjson.loads(answer({"content": "a"})), **members}
     assert TextPiece("a") in read(orjson.dumps(whole))
     assert TextPiece("a") in events({**delta({"content": "a"}, "stop"), **members})
+    assert TextPiece("a") in events({**delta({"content": "a"}, "stop"), "code": 200})
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"choices":[]}', b'{"choices":[5]}'])
@@ -515,6 +529,15 @@ def test_a_stream_without_an_end_is_broken():
     assert isinstance(events(delta({"content": "a"}))[-1], Failed)
     assert not isinstance(events(delta({"content": "a"}, "stop"))[-1], Failed)
     assert not isinstance(events(delta({"content": "a"}), b"[DONE]")[-1], Failed)
+
+
+def test_a_document_in_place_of_a_stream_is_the_error_it_tells_of():
+    refused = orjson.dumps({"base_resp": {"status_code": 1004, "status_msg": "login fail"}})
+    for portions in cases.portions([refused]):
+        read = cases.events_of(OPENAI, job(Chat(HI, stream=True)), portions)
+        assert [type(event) for event in read] == [Failed]
+        assert isinstance(read[0], Failed)
+        assert (read[0].error.status, read[0].error.message) == (401, "login fail")
 
 
 def test_azures_first_chunk_of_filters_says_nothing():

@@ -108,7 +108,9 @@ def test_thoughts_and_signatures_of_earlier_turns_are_kept():
         {"role": "assistant", "content": "A", "reasoning_content": "Hm.", "thinking_blocks": blocks},
         {"role": "assistant", "content": "B", "reasoning_content": "So."},
         {"role": "assistant", "tool_calls": [call]},
+        {"role": "assistant", "content": "C", "extra_content": call["extra_content"]},
     )
+    assert request.turns[4].parts == [Text("C", signature="Zw==")]
     assert request.turns[1].parts == [Thought("Hm.", "c2ln"), Thought(redacted="eHg="), Text("A")]
     assert request.turns[2].parts == [Thought("So."), Text("B")]
     assert request.turns[3].parts == [ToolCall("c", "look", "{}", "Zw==")]

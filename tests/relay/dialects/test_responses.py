@@ -324,6 +324,12 @@ def test_a_stream_that_broke_ends_as_failed():
     assert limited.response.error.code == "rate_limit_exceeded"
 
 
+def test_a_response_is_the_first_choice_alone():
+    events: list[Event] = [Started("x"), TextPiece("a"), TextPiece("b", 1), Finished(FinishReason.LENGTH, 1), STOP]
+    assert streamed(events)[-1].response.output_text == "a"
+    assert whole(events).output_text == "a"
+
+
 def test_refusals_citations_logprobs_and_pictures_have_their_places():
     entry = {"token": "a", "logprob": -0.1, "bytes": None, "top_logprobs": []}
     place = {"url": "u", "title": "t", "start_index": 0, "end_index": 1}
