@@ -1,4 +1,4 @@
-"""The relay's address table: which path is which kind of call, and what the caller gets when something goes wrong.
+"""The relay's front: who serves a request, and what the caller gets when something goes wrong.
 
 A bare ASGI callable: no Django middleware, no ORM on the way.
 """
@@ -8,32 +8,18 @@ from __future__ import annotations
 import logging
 import re
 
-from relay import request_id
+from relay import models_api, request_id, routes
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
+from relay.counting import count
 from relay.errors import CallerLeft, GatewayError, NotFound, NotImplementedYet, RelayError
-from relay.models_api import list_models, one_model
 from relay.pipeline import serve
 from relay.proxy import serve_proxy
-from relay.types import Head, Mode
+from relay.types import Head
 from relay.worker import Worker
 
 log = logging.getLogger(__name__)
 
-CALLS: dict[str, Mode] = {
-    "/v1/chat/completions": Mode.CHAT,
-    "/v1/completions": Mode.COMPLETIONS,
-    "/v1/embeddings": Mode.EMBEDDINGS,
-    "/v1/moderations": Mode.MODERATIONS,
-    "/v1/edits": Mode.EDITS,
-    "/v1/images/generations": Mode.IMAGES,
-    "/v1/images/edits": Mode.IMAGE_EDITS,
-    "/v1/images/variations": Mode.IMAGE_VARIATIONS,
-    "/v1/audio/speech": Mode.SPEECH,
-    "/v1/audio/transcriptions": Mode.TRANSCRIPTION,
-    "/v1/audio/translations": Mode.TRANSLATION,
-}
-ENGINE = re.compile(r"/v1/engines/(?P<model>.+)/embeddings")
 BILLING = {
     f"{prefix}/dashboard/billing/{name}": handler
     for prefix in ("", "/v1")
@@ -71,11 +57,12 @@ PREFLIGHT = (
     (b"access-control-max-age", b"43200"),
 )
 PROXY = "/v1/oneapi/proxy/"
+MODELS = re.compile(r"/v1(?:alpha|beta)?/models(?:/(?P<name>.+))?")
 
 
 def handles(path: str) -> bool:
     """Whether a path belongs to the relay and not to Django."""
-    return path.startswith(("/v1/", "/dashboard/billing/")) or path == "/v1"
+    return path.startswith(("/v1/", "/v1beta/", "/v1alpha/", "/v2/", "/dashboard/billing/")) or path == "/v1"
 
 
 class Relay:
@@ -92,11 +79,12 @@ class Relay:
         except CallerLeft:
             return
         except RelayError as error:
-            await _answer(reply, error)
+            await _answer(reply, head, error)
         except Exception as error:
             # The process's edge for one request: whatever was not foreseen is logged with its id and told as 500.
             log.exception("request %s failed: %s", reply.request_id, type(error).__name__)
-            await _answer(reply, GatewayError("the gateway failed to serve this request", code="internal_error"))
+            failure = GatewayError("the gateway failed to serve this request", code="internal_error")
+            await _answer(reply, head, failure)
 
     async def _dispatch(self, head: Head, receive: Receive, reply: Reply) -> None:
         """Raises RelayError, CallerLeft."""
@@ -104,19 +92,25 @@ class Relay:
         if head.method == "OPTIONS" and "origin" in head.headers and not path.startswith(PROXY):
             await reply.whole(204, b"", PREFLIGHT)
             return
-        mode = CALLS.get(path)
-        if mode is not None and head.method == "POST":
-            head = head if head.path == path else _at(head, path)
-            await serve(self._worker, head, mode, receive, reply)
-        elif head.method == "POST" and (engine := ENGINE.fullmatch(path)):
-            # As the plain route with the model in the body, so that no upstream finds two models to choose from.
-            await serve(self._worker, _at(head, "/v1/embeddings"), Mode.EMBEDDINGS, receive, reply, engine["model"])
+        asked = routes.find(path) if head.method == "POST" else None
+        if asked is not None:
+            if head.path != path or asked.path:
+                head = _at(head, asked.path or path)
+            if asked.dialect is routes.GEMINI:
+                head = routes.with_key_of_query(head)
+            if asked.counts:
+                await count(self._worker, head, asked.mode, asked.dialect, receive, reply)
+            else:
+                await serve(self._worker, head, asked.mode, asked.dialect, receive, reply, asked.model)
         elif path.startswith(PROXY):
             await serve_proxy(self._worker, head, receive, reply)
-        elif head.method == "GET" and path == "/v1/models":
-            await list_models(self._worker, head, reply)
-        elif head.method == "GET" and path.startswith("/v1/models/"):
-            await one_model(self._worker, head, reply, path.removeprefix("/v1/models/"))
+        elif head.method == "GET" and (listed := MODELS.fullmatch(path)):
+            shape = models_api.shape_for(head)
+            head = routes.with_key_of_query(head) if shape is models_api.GOOGLE else head
+            if listed["name"]:
+                await models_api.one_model(self._worker, head, reply, shape, listed["name"])
+            else:
+                await models_api.list_models(self._worker, head, reply, shape)
         elif head.method == "GET" and path in BILLING:
             await BILLING[path](self._worker, head, reply)
         else:
@@ -130,13 +124,17 @@ class Relay:
         raise NotFound(f"Invalid URL ({head.method} {head.path})")
 
 
-async def _answer(reply: Reply, error: RelayError) -> None:
-    """The error as the caller's answer; once an answer has begun, all that can be done is to end it."""
+async def _answer(reply: Reply, head: Head, error: RelayError) -> None:
+    """The error as the caller's answer, in the dialect of its path. An answer that has begun can only be ended."""
     if reply.started:
         await reply.body(b"", more=False)
         return
     extra = ((b"cache-control", b"no-store"),) if error.status == 404 else ()
-    await reply.whole(error.status, error.encode(reply.request_id), [JSON, *extra, *error.headers])
+    await reply.whole(error.status, _told(head, error, reply.request_id), [JSON, *extra, *error.headers])
+
+
+def _told(head: Head, error: RelayError, request_id: str) -> bytes:
+    return routes.dialect_of(head.path.rstrip("/")).failure(error, request_id)
 
 
 def _at(head: Head, path: str) -> Head:

@@ -43,11 +43,11 @@ def need(call: Call, attempt: Attempt, options: Options) -> Need:
         return Need(cost, cost)
     prompt = call.prompt_estimate
     if call.mode in (Mode.EMBEDDINGS, Mode.MODERATIONS):
-        return Need(pricing.text_cost(price, generous(prompt), 0), pricing.text_cost(price, prompt, 0))
+        return Need(pricing.text_cost(price, generous(prompt), 0), pricing.least_cost(price, prompt, 0))
     maximum = call.max_tokens
     likely = min(maximum or TRANCHE, TRANCHE) if call.stream else maximum or max(ASSUMED, assumed)
     at_least = assumed if maximum is None else min(maximum, assumed)
-    return Need(pricing.text_cost(price, generous(prompt), likely), pricing.text_cost(price, prompt, at_least))
+    return Need(pricing.text_cost(price, generous(prompt), likely), pricing.least_cost(price, prompt, at_least))
 
 
 def generous(prompt_estimate: int) -> int:
@@ -61,7 +61,7 @@ def affordable(call: Call, attempt: Attempt, held: int) -> int | None:
     per_token = price.ratio * price.completion_ratio
     if not per_token:
         return None
-    tokens = int((held - pricing.text_cost(price, call.prompt_estimate, 0)) / per_token)
+    tokens = int((held - pricing.least_cost(price, call.prompt_estimate, 0)) / per_token)
     return max(1, tokens // call.times)
 
 

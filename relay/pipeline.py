@@ -1,10 +1,10 @@
 """One call, from its bytes to its last byte. Each step is a module; this file is their order.
 
 authenticate   header -> caller                                    401, 403
-read           body -> call                                        400, 413
+read           body -> call, by the dialect of its path            400, 413
 plan           snapshot + caller + model -> channels, best first   404, 503
 hold           the most it can cost, durable before anything goes out     403
-upstream       attempt after attempt, until one answers            429, 502, 504
+passage        to an upstream and back, attempt after attempt, until one answers    429, 502, 504
 answer         whole or as a stream; settled before its last byte
 """
 
@@ -15,51 +15,48 @@ import logging
 import time
 from collections.abc import Awaitable
 
-from django.db import connections
-
 from accounts.callers import Caller
 from billing.batch import Outcome
-from channels_app import services as channels
 from channels_app.snapshot import Route, Snapshot
-from relay import reading
+from relay import passages, reading
 from relay.account import Account, refusal
-from relay.adapters import openai_body
-from relay.adapters.openai import adapter_for
+from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Receive, Reply, read_body
 from relay.authenticate import check_model
 from relay.charging import TRANSCRIPTS, affordable, need
-from relay.dialects import openai
+from relay.dialects.base import Dialect
 from relay.errors import CallerLeft, GatewayError, NoChannel, RelayError, UpstreamError
 from relay.lifeline import Lifeline
+from relay.passages.base import Passage
 from relay.route import Plan
-from relay.streaming import Stream, error_event
+from relay.streaming import Meter, Stream
 from relay.types import Attempt, Call, Generated, Head, Mode
-from relay.upstream import Answer
-from relay.upstream_errors import normalise
 from relay.worker import Worker
 
 log = logging.getLogger(__name__)
 
-PROMPT_COSTS = frozenset({Mode.CHAT, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS})  # also when nobody stayed
+CONVERSATIONS = frozenset({Mode.CHAT, Mode.RESPONSES})
+# Their prompt costs also when nobody stayed for the answer.
+PROMPT_COSTS = frozenset({*CONVERSATIONS, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS, Mode.RERANK})
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
 ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
-PASSED_ON = frozenset({b"content-type", b"openai-processing-ms", b"openai-version", b"content-disposition"})
 
 
 async def serve(
-    worker: Worker, head: Head, mode: Mode, receive: Receive, reply: Reply, model_in_path: str = ""
+    worker: Worker, head: Head, mode: Mode, dialect: Dialect, receive: Receive, reply: Reply, model_in_path: str = ""
 ) -> None:
     """Raises RelayError before anything has been sent, CallerLeft when there is nobody to answer any more."""
     caller, suffix = await worker.callers.authenticate(head)
     body = await read_body(receive, head, worker.limits.body)
-    call = openai.read(mode, head, body, model_in_path)
+    call = dialect.read(mode, head, body, model_in_path)
+    call.headers = head.headers
     check_model(caller, call.model)
     snapshot, plan = await plan_for(worker, caller, call.model, suffix)
     lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
     try:
-        await Relay(worker, snapshot, caller, call, account, lifeline, reply).run(plan)
+        await Relay(worker, snapshot, caller, dialect, call, account, lifeline, reply).run(plan)
     finally:
         lifeline.stop()
         await account.close()
@@ -91,6 +88,7 @@ class Relay:
         worker: Worker,
         snapshot: Snapshot,
         caller: Caller,
+        dialect: Dialect,
         call: Call,
         account: Account,
         lifeline: Lifeline,
@@ -99,6 +97,7 @@ class Relay:
         self._worker = worker
         self._snapshot = snapshot
         self._caller = caller
+        self._dialect = dialect
         self._call = call
         self._account = account
         self._lifeline = lifeline
@@ -145,38 +144,37 @@ class Relay:
             route=route,
             model=model,
             price=self._snapshot.prices.price(model, route.type, self._caller.group),
-            system_prompt_reset=bool(route.system_prompt) and call.mode is Mode.CHAT,
+            system_prompt_reset=bool(route.system_prompt) and call.mode in CONVERSATIONS,
         )
-        attempt.asks_usage = openai_body.asks_usage(call, attempt, self._worker.limits.always_usage)
         try:
             await self._hold(attempt)
-            await self._exchange(attempt)
+            passage = passages.find(self._worker, self._dialect, call, attempt, self._lifeline)
+            await self._exchange(attempt, passage)
         except _HoldRefused:
             await self._secured()  # raises the refusal itself
             raise
 
-    async def _exchange(self, attempt: Attempt) -> None:
-        call = self._call
+    async def _exchange(self, attempt: Attempt, passage: Passage) -> None:
+        answer: UpstreamAnswer | None = None
         try:
-            answer = await self._send(attempt)
-        except CallerLeft:
-            await self._settle_abandoned(attempt)
-            raise
-        try:
-            if answer.status == 400 and attempt.asks_usage:
-                answer = await self._again_without_usage(attempt, answer)
+            async with self._lifeline.interruptible():
+                answer = await passage.open()
             if answer.status not in (200, 201):
-                raise await self._failed(answer)
-            if call.stream and self._is_stream(answer):
-                await self._stream(attempt, answer)
+                answer = await passage.second_try(answer)
+            if answer.status not in (200, 201):
+                raise await self._failed(passage, answer)
+            if self._call.stream and passage.streams(answer):
+                await self._stream(attempt, passage, answer)
             else:
-                await self._whole(attempt, answer)
+                await self._whole(attempt, passage, answer)
         except CallerLeft:
-            answer.close()
+            if answer is not None:
+                answer.close()
             await self._settle_abandoned(attempt)
             raise
         finally:
-            answer.close()
+            if answer is not None:
+                answer.close()
 
     # --- hold ---------------------------------------------------------------------------------------------------
 
@@ -211,94 +209,36 @@ class Relay:
     def _lower_maximum(self, attempt: Attempt) -> int | None:
         """The balance bears less than the worst case: the upstream may generate no more than was held."""
         call = self._call
-        if call.stream or call.mode not in (Mode.CHAT, Mode.COMPLETIONS):
+        if call.stream or call.mode not in (*CONVERSATIONS, Mode.COMPLETIONS):
             return None
         bearable = affordable(call, attempt, self._account.held)
         if bearable is None or (call.max_tokens is not None and bearable >= call.max_tokens):
             return None
         return bearable
 
-    # --- upstream -----------------------------------------------------------------------------------------------
-
-    async def _send(self, attempt: Attempt) -> Answer:
-        call = self._call
-        route = attempt.route
-        adapter = adapter_for(route)
-        url = adapter.url(route, call.mode, call.path, call.query, attempt.model)
-        headers = adapter.headers(route)
-        headers.append(("Content-Type", call.content_type))
-        headers.append(("Accept", call.accept or ("text/event-stream" if call.stream else "application/json")))
-        answer = self._worker.clients.send("POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy)
-        try:
-            async with self._lifeline.interruptible():
-                await answer.open()
-        except BaseException:
-            answer.close()
-            raise
-        finally:
-            attempt.sent = attempt.sent or answer.sent
-        return answer
-
-    async def _again_without_usage(self, attempt: Attempt, answer: Answer) -> Answer:
-        """A 400 that names the member we added: perhaps the upstream does not know it. Ask again without.
-
-        Remembered only when that helps: what else a caller wrote there may be what was refused.
-        """
-        async with self._lifeline.interruptible():
-            body = await answer.read(ERROR_LIMIT)
-        pause = answer.retry_after
-        answer.close()
-        if b"stream_options" not in body and b"include_usage" not in body:
-            raise normalise(answer.status, body, pause)
-        attempt.asks_usage = False
-        again = await self._send(attempt)
-        try:
-            if again.status in (200, 201):
-                await asyncio.to_thread(_remember_refusal, attempt.route.channel_id)
-        except BaseException:
-            again.close()
-            raise
-        return again
-
-    async def _failed(self, answer: Answer) -> UpstreamError:
-        async with self._lifeline.interruptible():
-            body = await answer.read(ERROR_LIMIT)
-        return normalise(answer.status, body, answer.retry_after)
-
-    def _is_stream(self, answer: Answer) -> bool:
-        kind = answer.header("content-type").lower()
-        if kind.startswith("application/json"):
-            return False
-        return kind.startswith("text/event-stream") or self._call.mode in openai_body.STREAMS_WITH_USAGE
-
     # --- answers ------------------------------------------------------------------------------------------------
 
-    async def _whole(self, attempt: Attempt, answer: Answer) -> None:
-        call = self._call
+    async def _failed(self, passage: Passage, answer: UpstreamAnswer) -> UpstreamError:
+        async with self._lifeline.interruptible():
+            body = await answer.read(ERROR_LIMIT)
+        return passage.failure(answer.status, body, answer.retry_after)
+
+    async def _whole(self, attempt: Attempt, passage: Passage, answer: UpstreamAnswer) -> None:
         async with self._lifeline.interruptible():
             body = await answer.read(self._worker.limits.answer)
-        if call.mode is Mode.SPEECH:
-            generated = Generated(finished=True)
-        elif call.mode in TRANSCRIPTS:
-            generated = reading.transcript(call, body)
-        else:
-            generated = reading.read_json(call, body)
-        if call.stream and call.mode in openai_body.STREAMS_WITH_USAGE:
-            raise UpstreamError("the upstream answered a stream request without a stream", code="bad_response")
+        generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
         await self._settle(attempt, generated)
-        await self._reply.whole(answer.status, body, [header for header in answer.headers if header[0] in PASSED_ON])
+        await self._reply.whole(answer.status, shown, headers)
 
-    async def _stream(self, attempt: Attempt, answer: Answer) -> None:
+    async def _stream(self, attempt: Attempt, passage: Passage, answer: UpstreamAnswer) -> None:
         """Whatever ends the stream, what was generated is settled before its last byte."""
-        options = self._snapshot.options
-        hides_usage = not (self._call.shows_usage or self._worker.limits.always_usage)
-        rough = options["ApproximateTokenEnabled"]
-        stream = Stream(self._call, attempt, self._account, self._reply, rough=rough, hides_usage=hides_usage)
+        flow = passage.flow()
+        meter = Meter(self._call, attempt, self._account, rough=self._snapshot.options["ApproximateTokenEnabled"])
         ending = b""
         try:
             async with self._lifeline.interruptible():
-                ending = await stream.forward(answer, self._secured)
+                ending = await Stream(flow, meter, self._reply, self._secured).forward(answer)
             self._worker.health.report(attempt.route, None)
         except CallerLeft:
             if not self._reply.started:
@@ -308,12 +248,12 @@ class Relay:
                 raise
             if isinstance(error, UpstreamError):
                 self._worker.health.report(attempt.route, error)
-            ending = error_event(error, self._reply.request_id)
+            ending = flow.fail(error, self._reply.request_id)
         finally:
             # The upstream first: the caller has left, the balance is gone, or all has been said.
             answer.close()
             if self._reply.started:
-                await self._settle(attempt, stream.generated)
+                await self._settle(attempt, flow.generated)
         if self._lifeline.reason is None:
             await self._reply.body(ending, more=False)
 
@@ -321,7 +261,9 @@ class Relay:
         usage = generated.usage
         if usage is None or generated.texts or generated.counted or self._call.mode in TRANSCRIPTS:
             rough = self._snapshot.options["ApproximateTokenEnabled"]
-            usage = await asyncio.to_thread(reading.own_count, self._call, attempt.model, generated, rough)
+            usage = await asyncio.to_thread(
+                reading.own_count, self._call, self._dialect, attempt.model, generated, rough
+            )
         await self._noting(self._account.settle(attempt, usage))
 
     async def _settle_abandoned(self, attempt: Attempt) -> None:
@@ -337,11 +279,3 @@ class Relay:
 
 class _HoldRefused(Exception):
     """The hold was refused while the upstream was already being called; the refusal itself is in the account."""
-
-
-def _remember_refusal(channel_id: int) -> None:
-    """On a thread of the pool, which keeps no connection of its own."""
-    try:
-        channels.record_refuses_stream_options(channel_id)
-    finally:
-        connections.close_all()

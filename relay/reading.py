@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,10 +11,11 @@ import orjson
 from billing import tokens
 from billing.pricing import Usage
 from relay.charging import TRANSCRIPTS
+from relay.dialects.base import Dialect
 from relay.dialects.openai import IMAGE_MODES
 from relay.errors import UpstreamError
 from relay.types import Call, Generated, Mode
-from relay.upstream_errors import find_error
+from relay.upstream_errors import find_error, normalise
 
 COMPACT_AT = 64 * 1024  # bytes of text after which what has come is counted and let go
 MOST_TOKENS = 10**9  # of one call; an upstream that reports more is not believed
@@ -36,6 +38,8 @@ def usage_of(document: dict[str, Any]) -> Usage | None:
 
 def _count(value: Any) -> int:
     """A token count as reported; what is negative, absurd or no number counts as 0 or the bound."""
+    if type(value) is int and 0 <= value <= MOST_TOKENS:
+        return value
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return 0
     return int(min(max(value, 0), MOST_TOKENS))
@@ -98,18 +102,25 @@ class StreamReader:
         if choices:
             return True
         if document.get("error"):
-            generated.error = data
+            generated.error = _reported(data)
             return True
         kind = document.get("type")
         if isinstance(kind, str):  # streams of transcripts and images: typed events
             if kind.endswith((".done", ".completed")):
                 generated.finished = True
             if isinstance(document.get("delta"), str):
-                _keep(generated, document["delta"])
+                keep(generated, document["delta"])
         if choices is not None and not choices:
             # OpenAI's usage chunk, or Azure's first one that only names its filters: nothing a caller asked for.
             return bool(usage) and not self._hides_usage
         return True
+
+
+def _reported(payload: bytes) -> UpstreamError:
+    """An error told in the middle of a stream."""
+    error = normalise(502, payload, None)
+    error.answered = 0  # 502 is what we make of it
+    return error
 
 
 def collect(generated: Generated, part: dict[str, Any]) -> None:
@@ -117,21 +128,22 @@ def collect(generated: Generated, part: dict[str, Any]) -> None:
     for name in ("content", "reasoning_content", "reasoning", "refusal", "text"):
         value = part.get(name)
         if isinstance(value, str) and value:
-            _keep(generated, value)
+            keep(generated, value)
         elif isinstance(value, list):
             for item in _dicts(value):
                 if isinstance(item.get("text"), str):
-                    _keep(generated, item["text"])
+                    keep(generated, item["text"])
     calls = _dicts(part.get("tool_calls"))
     function = part.get("function_call")
     for called in [*(call.get("function") for call in calls), function]:
         if isinstance(called, dict):
             for name in ("name", "arguments"):
                 if isinstance(called.get(name), str) and called[name]:
-                    _keep(generated, called[name])
+                    keep(generated, called[name])
 
 
-def _keep(generated: Generated, text: str) -> None:
+def keep(generated: Generated, text: str) -> None:
+    """Text that was generated and that the upstream has not counted yet."""
     size = len(text) if text.isascii() else len(text.encode(errors="replace"))
     generated.texts.append(text)
     generated.unreported += size
@@ -164,7 +176,7 @@ def compact(model: str, generated: Generated, rough: bool) -> None:
     generated.counted += tokens.approximate(text) if rough else tokens.count_text(model, text)
 
 
-def own_count(call: Call, model: str, generated: Generated, rough: bool) -> Usage:
+def own_count(call: Call, dialect: Dialect, model: str, generated: Generated, rough: bool) -> Usage:
     """Our own count of what the upstream has not counted. Blocking (a tokenizer run): call it in a thread."""
     if call.mode in IMAGE_MODES or call.mode is Mode.SPEECH:
         return Usage(0, 0)
@@ -173,10 +185,9 @@ def own_count(call: Call, model: str, generated: Generated, rough: bool) -> Usag
     if call.mode in TRANSCRIPTS:
         return Usage(0, completion)
     if generated.usage:
-        return Usage(
-            generated.usage.prompt_tokens, generated.usage.completion_tokens + completion, estimated=completion > 0
-        )
-    return Usage(tokens.count_prompt(call.mode.value, model, call.document, rough=rough), completion, estimated=True)
+        told = generated.usage.completion_tokens
+        return replace(generated.usage, completion_tokens=told + completion, estimated=completion > 0)
+    return Usage(dialect.prompt_tokens(call, model, rough=rough), completion, estimated=True)
 
 
 def transcript(call: Call, body: bytes) -> Generated:
@@ -195,7 +206,7 @@ def transcript(call: Call, body: bytes) -> Generated:
             raise UpstreamError(found[0], kind=found[1], param=found[2], code=found[3] or "request_error")
         spoken = str(document.get("text") or "") if isinstance(document, dict) else ""
     generated = Generated(finished=True)
-    _keep(generated, spoken)
+    keep(generated, spoken)
     return generated
 
 

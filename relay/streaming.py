@@ -1,4 +1,4 @@
-"""A stream on its way from an upstream to a caller: bytes untouched, usage read in passing, money ahead of both."""
+"""A stream on its way from an upstream to a caller, with the money ahead of both."""
 
 from __future__ import annotations
 
@@ -9,79 +9,63 @@ from collections.abc import Awaitable, Callable
 from billing.pricing import text_cost
 from relay import reading, sse
 from relay.account import Account
-from relay.adapters.openai_body import STREAMS_WITH_USAGE
+from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Reply
 from relay.charging import TRANCHE, generous
-from relay.errors import InsufficientQuota, RelayError, UpstreamError
+from relay.errors import InsufficientQuota, UpstreamError
+from relay.passages.base import Flow
 from relay.types import Attempt, Call, Generated
 from relay.upstream import Answer
-from relay.upstream_errors import normalise
 
 PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
 FAREWELL = 0.2  # seconds an upstream may hold the line after its [DONE]
 CLOSEST_LOOK = 256  # bytes of text after which a stream at the end of its money is looked at again
-HEADERS = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
 
 
 class Stream:
-    """One attempt's stream; `generated` is what the bill will be made of, however it ends."""
+    """One attempt's stream; its flow's `generated` is what the bill will be made of, however it ends."""
 
-    def __init__(
-        self, call: Call, attempt: Attempt, account: Account, reply: Reply, *, rough: bool, hides_usage: bool
-    ) -> None:
-        self._call = call
+    def __init__(self, flow: Flow, meter: Meter, reply: Reply, secured: Callable[[], Awaitable[None]]) -> None:
+        """`secured` returns when the hold is durable: nothing goes out before."""
+        self._flow = flow
+        self._meter = meter
         self._reply = reply
-        self._reader = reading.StreamReader(hides_usage)
-        self._meter = Meter(call, attempt, account, rough)
-        self.generated = self._reader.generated
+        self._secured = secured
 
-    async def forward(self, answer: Answer, secured: Callable[[], Awaitable[None]]) -> bytes:
-        """Pass on all but the end; returns the end. Nothing goes out before `secured`, the hold, has returned.
+    async def forward(self, answer: UpstreamAnswer) -> bytes:
+        """Pass on all but the end; returns the end.
 
-        Raises UpstreamError (broken off, stalled, an error as its first event), InsufficientQuota.
+        Raises UpstreamError (broken off, stalled, an error before anything went out), InsufficientQuota.
         """
-        parser = sse.Parser()
-        generated = self.generated
+        flow, generated = self._flow, self._flow.generated
         try:
             async for chunk in answer.chunks():
-                await self._pass_on(parser.feed(chunk), secured)
+                await self._pass_on(flow.feed(chunk))
                 await self._meter.tick(generated)
-                if generated.done:
+                if generated.error is not None and flow.ends_at_error:
+                    break
+                if generated.done and isinstance(answer, Answer):
                     answer.hurry(FAREWELL)
+            else:
+                await self._pass_on(flow.last())
         except sse.EventTooLong:
             raise UpstreamError("an event of the upstream's stream is too long", code="event_too_long") from None
         except UpstreamError:
             if not generated.done or not self._reply.started:
                 raise
-        last = parser.close()
-        if last is not None and last.data is not None:
-            await self._pass_on([sse.Event(last.raw.rstrip(b"\r\n") + b"\n\n", last.data)], secured)
-        return self._ending()
-
-    async def _pass_on(self, events: list[sse.Event], secured: Callable[[], Awaitable[None]]) -> None:
-        reply, generated = self._reply, self.generated
-        shown = [event.raw for event in events if event.data is None or self._reader.feed(event.data)]
-        if not reply.started and (shown or generated.finished):
-            await secured()
-            if generated.error is not None and not generated.size and generated.usage is None:
-                raise _first_event_error(generated.error)
-            await reply.start(200, HEADERS)
-        if shown:
-            await reply.body(b"".join(shown), more=True)
-
-    def _ending(self) -> bytes:
         if not self._reply.started:
-            raise UpstreamError("the upstream ended its stream before it began", code="empty_stream")
-        if self.generated.error is not None:
-            return b""  # its error event has been passed on; a [DONE] would call the answer whole
-        if not self.generated.finished:
-            raise UpstreamError("the upstream broke off its stream", code="stream_broken")
-        # A chat ends with [DONE] even where its provider leaves it out; other streams end as their upstream did.
-        return b"data: [DONE]\n\n" if self.generated.done or self._call.mode in STREAMS_WITH_USAGE else b""
+            raise generated.error or UpstreamError("the upstream ended its stream before it began", code="empty_stream")
+        return flow.ending()
+
+    async def _pass_on(self, shown: bytes) -> None:
+        reply, generated = self._reply, self._flow.generated
+        if not reply.started and (shown or generated.finished or generated.error is not None):
+            await self._secured()
+            if generated.error is not None and not generated.size and generated.usage is None:
+                raise generated.error
+            await reply.start(200, self._flow.headers)
+        if shown:
+            await reply.body(shown, more=True)
 
 
 class Meter:
@@ -124,14 +108,3 @@ class Meter:
 
     def _cost(self, completion_tokens: int) -> int:
         return text_cost(self._attempt.price, generous(self._call.prompt_estimate), completion_tokens)
-
-
-def error_event(error: RelayError, request_id: str) -> bytes:
-    return b"data: " + error.encode(request_id) + b"\n\n"
-
-
-def _first_event_error(payload: bytes) -> UpstreamError:
-    """The upstream's first event is an error: nothing was sent, so another channel may answer."""
-    error = normalise(502, payload, None)
-    error.answered = 0  # 502 is what we make of it
-    return error

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from accounts.callers import Caller
 from billing.pricing import Price, Usage
 from channels_app.snapshot import Route
+from relay.errors import RelayError
 
 __all__ = ["Attempt", "Call", "Caller", "Head", "Mode", "Price", "Route", "Usage"]
 
 
-class Mode(Enum):
+class Mode(StrEnum):
     """What a call asks for; the value is the name used by the providers' table."""
 
     CHAT = "chat"
@@ -61,6 +63,7 @@ class Call:
     times: int = 1  # completions the upstream generates: choices, best_of, prompts of one request
     prompt_estimate: int = 0  # tokens, by size; what a hold is computed from
     form: Any = None  # relay.multipart.Form of a multipart body
+    headers: Mapping[str, str] = field(default_factory=dict)  # the caller's, by lower-case name
 
 
 @dataclass(slots=True)
@@ -87,4 +90,4 @@ class Generated:
     size: int = 0  # UTF-8 bytes of all text since it was last counted
     finished: bool = False  # a finish reason, a closing event or [DONE] was seen
     done: bool = False  # [DONE] itself was seen
-    error: bytes | None = None  # the event by which the upstream reported an error
+    error: RelayError | None = None  # what the upstream reported in the middle of its answer

@@ -22,7 +22,9 @@ from relay.alarms import Alarms
 from relay.authenticate import Callers
 from relay.dialing import ProxyRules
 from relay.health import Health
+from relay.outside import Credentials
 from relay.upstream import Clients
+from relay.user_content import UserContent
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class Worker:
             total=settings.RELAY_TIMEOUT,
             alarms=self.alarms,
         )
+        self.credentials = Credentials()
+        self.contents = UserContent()
         self._snapshot: Snapshot | None = None
         self._identities = -1
         self._looking = threading.Lock()

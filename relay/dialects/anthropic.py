@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from relay import splice
-from relay.dialects import anthropic_request, anthropic_writer
+from relay.dialects import anthropic_count, anthropic_request, anthropic_writer
 from relay.dialects.anthropic_errors import error_body
 from relay.dialects.base import Dialect, Whole, Writer
 from relay.errors import GatewayError, RelayError
@@ -54,6 +54,12 @@ class AnthropicDialect(Dialect):
         if not isinstance(answer, Answer):
             raise GatewayError("the upstream's answer is no message", code="bad_answer")
         return anthropic_writer.whole(answer, call.model, _shows_thoughts(call))
+
+    def count(self, call: Call) -> bytes:
+        return anthropic_count.answer(anthropic_count.count(call))
+
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        return call.prompt_estimate if rough else anthropic_count.count(call)
 
     def failure(self, error: RelayError, request_id: str) -> bytes:
         return orjson.dumps(error_body(error, request_id))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from relay.errors import RelayError
+from relay.errors import NotFound, RelayError
 from relay.neutral.events import Answer, Event, Pictures, Ranked, Vectors
-from relay.neutral.request import Request
+from relay.neutral.request import Chat, Request
 from relay.types import Attempt, Call, Head, Mode
 
 Whole = Answer | Vectors | Ranked | Pictures
@@ -46,6 +46,10 @@ class Dialect(ABC):
     def neutral(self, call: Call) -> Request:
         """The whole request in the neutral form. Raises BadRequest for what cannot be understood."""
 
+    def listened(self, call: Call) -> Request:
+        """What a reader has to know of a request whose bytes are passed on: its kind, and how many answers to expect."""
+        return Chat([], stream=call.stream) if call.mode in (Mode.CHAT, Mode.RESPONSES) else self.neutral(call)
+
     @abstractmethod
     def native_body(self, call: Call, attempt: Attempt) -> bytes:
         """The body for an upstream of the same dialect: the caller's bytes but for model, prompt or maximum."""
@@ -57,6 +61,18 @@ class Dialect(ABC):
     @abstractmethod
     def whole(self, call: Call, answer: Whole) -> bytes:
         """The body of an answer that was not streamed."""
+
+    def content_type(self, call: Call) -> str:
+        """Of a stream."""
+        return self.stream_type
+
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        """Our own count of the prompt, for upstreams that send none. Blocking; `rough` asks for the size alone."""
+        return call.prompt_estimate
+
+    def count(self, call: Call) -> bytes:
+        """The answer to a call that asks for the number of its tokens, by our own count. Blocking. Raises NotFound."""
+        raise NotFound(f"Invalid URL (POST {call.path})")
 
     @abstractmethod
     def failure(self, error: RelayError, request_id: str) -> bytes:

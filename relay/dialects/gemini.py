@@ -19,7 +19,7 @@ from relay.dialects.gemini_errors import error_body
 from relay.dialects.gemini_members import inner, message
 from relay.errors import GatewayError, RelayError
 from relay.neutral.events import Answer, Vectors
-from relay.neutral.request import Request
+from relay.neutral.request import Embeddings, Request
 from relay.types import Attempt, Call, Head, Mode
 
 ARRAY_TYPE = "application/json; charset=utf-8"
@@ -40,6 +40,12 @@ class GeminiDialect(Dialect):
         if gemini_request.counts_only(call):
             return gemini_request.chat(gemini_request.to_count(message(call.document)))
         return gemini_request.chat(call.document, call.stream)
+
+    def listened(self, call: Call) -> Request:
+        """Pictures and purposes of inputs are Google's to judge; only their number matters."""
+        if call.mode is Mode.EMBEDDINGS:
+            return Embeddings([""] * len(gemini_request.embed_requests(message(call.document))))
+        return super().listened(call)
 
     def native_body(self, call: Call, attempt: Attempt) -> bytes:
         changes: dict[str, Any] = _renamed(call.document, attempt)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import orjson
 
+from billing import tokens
 from relay.adapters import openai_body
 from relay.dialects import openai, openai_lists, openai_request, openai_writer
 from relay.dialects.base import Dialect, Whole
@@ -58,6 +59,9 @@ class OpenAIDialect(Dialect):
             case Pictures():
                 return orjson.dumps(openai_lists.images_document(call, answer))
         raise TypeError(f"{type(answer).__name__} is no answer to a call of this dialect")
+
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        return tokens.count_prompt(call.mode.value, model, call.document, rough=rough)
 
     def failure(self, error: RelayError, request_id: str) -> bytes:
         return error.encode(request_id)
