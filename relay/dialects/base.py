@@ -47,7 +47,7 @@ class Dialect(ABC):
         """The whole request in the neutral form. Raises BadRequest for what cannot be understood."""
 
     def listened(self, call: Call) -> Request:
-        """What a reader has to know of a request whose bytes are passed on: its kind, and how many answers to expect."""
+        """What a reader has to know of a request whose bytes are passed on: its kind, how many answers to expect."""
         return Chat([], stream=call.stream) if call.mode in (Mode.CHAT, Mode.RESPONSES) else self.neutral(call)
 
     @abstractmethod
