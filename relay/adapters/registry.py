@@ -16,6 +16,7 @@ from relay.adapters.coze import Coze
 from relay.adapters.deepl import DeepL
 from relay.adapters.gemini import Gemini, Palm
 from relay.adapters.ollama import Ollama
+from relay.adapters.openai_translated import TRANSLATED
 from relay.adapters.replicate import Replicate
 from relay.adapters.tencent import Tencent
 from relay.adapters.xunfei import Xunfei
@@ -38,4 +39,5 @@ ADAPTERS: Mapping[str, Adapter] = {
     "tencent-hunyuan-tc3": Tencent(),
     "xunfei-spark-ws": Xunfei(),
     "zhipu-v4": Zhipu(),
+    **TRANSLATED,
 }
