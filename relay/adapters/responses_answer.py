@@ -121,7 +121,7 @@ class ResponsesReader(SseReader):
 
     def _item(self, place: int, item: Json) -> list[Event]:
         if not _is_call(item):
-            return []
+            return [TextPiece("")]  # nothing to count, but a sign that the answer has begun
         index = self._calls[place] = self._called
         self._called += 1
         return [CallStarted(index, text(item.get("call_id")), text(item.get("name")))]

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from relay import splice
-from relay.dialects import responses_request, responses_writer
+from relay.dialects import responses_count, responses_request, responses_writer
 from relay.dialects.base import Dialect, Whole
 from relay.dialects.responses_writer import ResponseWriter
 from relay.errors import GatewayError, RelayError
@@ -49,6 +49,9 @@ class ResponsesDialect(Dialect):
         if not isinstance(answer, Answer):
             raise GatewayError("the upstream's answer is no response", code="bad_answer")
         return orjson.dumps(responses_writer.response_document(call, answer))
+
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        return responses_count.count(model, call.document, rough=rough)
 
     def failure(self, error: RelayError, request_id: str) -> bytes:
         return error.encode(request_id)

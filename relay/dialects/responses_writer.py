@@ -91,20 +91,25 @@ class ResponseWriter:
         return closing + self._sent([("response." + self.response["status"], {"response": self._snapshot()})])
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
-        opening = b"" if self._started else self._start(Started())
+        """Of a stream that was passed on, too: then its beginning was not written here, and is not repeated."""
+        self._name(Started())
         self.response["status"] = "failed"
         code = "rate_limit_exceeded" if error.status == 429 else "server_error"
         self.response["error"] = {"code": code, "message": f"{error.message} (request id: {request_id})"}
-        return opening + self._sent([("response.failed", {"response": self._snapshot()})])
+        return self._sent([("response.failed", {"response": self._snapshot()})])
 
     def _start(self, event: Started) -> bytes:
         if self._started:
             return b""
         self._started = True
-        self.response["id"] = prefixed(event.id.removeprefix("chatcmpl-"), "resp_")
-        self.response["created_at"] = event.created or int(time.time())
+        self._name(event)
         begun = {"response": self._snapshot()}
         return self._sent([("response.created", begun), ("response.in_progress", begun)])
+
+    def _name(self, event: Started) -> None:
+        if not self.response["id"]:
+            self.response["id"] = prefixed(event.id.removeprefix("chatcmpl-"), "resp_")
+            self.response["created_at"] = event.created or int(time.time())
 
     def _snapshot(self) -> Json:
         self.response["output"] = [item.document for item in self._items if item not in self._open]

@@ -17,6 +17,7 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from billing import tokens
 from billing.pricing import Usage
 from relay.dialects import responses_request
 from relay.dialects.responses import ResponsesDialect
@@ -320,8 +321,41 @@ def test_a_stream_that_broke_ends_as_failed():
     last = parsed(raw)[-1]
     assert (last.type, last.response.status) == ("response.failed", "failed")
     assert (last.response.error.code, last.response.error.message) == ("server_error", "gone (request id: R)")
-    limited = parsed(DIALECT.writer(call()).fail(UpstreamError("slow", status=429), "R"))[-1]
-    assert limited.response.error.code == "rate_limit_exceeded"
+
+
+def test_a_stream_that_was_passed_on_is_not_begun_again_by_its_failure():
+    (limited,) = parsed(DIALECT.writer(call()).fail(UpstreamError("slow", status=429), "R"))
+    assert (limited.type, limited.response.error.code) == ("response.failed", "rate_limit_exceeded")
+    assert limited.response.id.startswith("resp_")
+
+
+def test_the_prompt_is_counted_like_the_chat_it_amounts_to():
+    asked = call(
+        instructions="Be brief.",
+        input=[
+            {"role": "user", "content": [{"type": "input_text", "text": "Look at it, please"}]},
+            {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"a":1}'},
+            {"type": "function_call_output", "call_id": "c1", "output": "four"},
+        ],
+        tools=[LOOK],
+        text={"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}},
+    )
+    chat = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Look at it, please"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}],
+            },
+            {"role": "tool", "content": "four"},
+        ],
+        "tools": [LOOK],
+        "response_format": {"json_schema": asked.document["text"]["format"]},
+    }
+    counted = DIALECT.prompt_tokens(asked, "gpt-4o", rough=False)
+    assert counted == tokens.count_prompt("chat", "gpt-4o", chat) > 20
+    assert DIALECT.prompt_tokens(call(), "gpt-4o", rough=False) < counted
 
 
 def test_a_response_is_the_first_choice_alone():
@@ -472,5 +506,6 @@ def test_no_document_raises_anything_but_bad_request(document):
     except BadRequest:
         return
     assert responses_request.declared(asked.document) is not None
+    assert DIALECT.prompt_tokens(asked, "gpt-4o", rough=True) >= 0
     for event in SPOKEN:
         DIALECT.writer(asked).write(event)
