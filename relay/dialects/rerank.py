@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from billing import tokens
 from relay import splice
 from relay.dialects.base import Dialect, Whole, Writer
 from relay.dialects.members import Json, flag, refused, text, whole
@@ -75,6 +76,14 @@ class RerankDialect(Dialect):
                 "total_tokens": tokens + answer.usage.completion_tokens,
             }
         return orjson.dumps(document)
+
+    def prompt_tokens(self, call: Call, model: str, *, rough: bool) -> int:
+        """Cohere bills searches and names no tokens. What a model reads is the query, again with every document."""
+        if rough:
+            return call.prompt_estimate
+        request = _request(call.document)
+        query = tokens.count_text(model, request.query)
+        return query * len(request.documents) + sum(tokens.count_text(model, text) for text in request.documents)
 
     def failure(self, error: RelayError, request_id: str) -> bytes:
         """Cohere's clients read `message`; those of everybody else read OpenAI's `error`."""

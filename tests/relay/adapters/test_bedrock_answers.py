@@ -190,13 +190,14 @@ def test_the_cache_is_part_of_the_prompt():
 )
 def test_an_exception_in_a_stream_ends_it_with_its_own_status(name, status, retry):
     headers = header(":message-type", "exception") + header(":exception-type", name)
-    events = stream(delta(0, text="Hi"), frame(headers, b'{"message":"no more"}'), delta(0, text="never"))
+    data = [delta(0, text="Hi"), frame(headers, b'{"message":"no more"}'), delta(0, text="never")]
 
-    assert events[0] == TextPiece("Hi")
-    assert isinstance(events[-1], Failed)
-    assert len(events) == 2
-    error = events[-1].error
-    assert (error.status, error.message, error.code, error.retry) == (status, "no more", name, retry)
+    for borders in portions(data):
+        said, failed = stream(*borders)
+        assert said == TextPiece("Hi")
+        assert isinstance(failed, Failed)
+        error = failed.error
+        assert (error.status, error.message, error.code, error.retry) == (status, "no more", name, retry)
 
 
 def test_an_error_of_the_transport_ends_a_stream():

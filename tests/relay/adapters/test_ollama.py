@@ -153,6 +153,15 @@ def test_calls_outweigh_a_usual_end_and_not_an_early_one():
     assert fold(cut).choices[0].calls[0].id.startswith("call_")
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments"), [('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a":1}'), ([1], "{}"), (None, "{}")]
+)
+def test_arguments_are_read_in_whatever_form_a_server_sends_them(given, arguments):
+    message = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "a", "arguments": given}}]}
+
+    assert fold(read({**DONE, "message": message})).choices[0].calls[0].arguments == arguments
+
+
 def test_log_probabilities_are_passed_on():
     entry = {"token": "Hi", "logprob": -0.1, "top_logprobs": []}
 

@@ -68,6 +68,13 @@ def test_the_query_is_estimated_once_for_each_document():
     assert ten.prompt_estimate == 27  # 70 bytes
 
 
+def test_where_nobody_counted_the_query_counts_once_for_each_document():
+    asked = call(documents=["alpha", "beta gamma"])  # "which?" is 2 tokens, the documents are 1 and 2
+
+    assert DIALECT.prompt_tokens(asked, "rerank-v3.5", rough=False) == 2 * 2 + 1 + 2
+    assert DIALECT.prompt_tokens(asked, "rerank-v3.5", rough=True) == asked.prompt_estimate
+
+
 def test_results_come_best_first_and_no_more_than_asked_for():
     ranked = Ranked([(0, 0.1), (2, 0.9), (7, 0.95), (1, 0.5)], Usage(12, 0), "r1")
 
