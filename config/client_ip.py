@@ -19,9 +19,11 @@ def client_ip(peer: str, forwarded_for: str | None, real_ip: str | None, trusted
     that could be read counts. X-Real-IP counts only where there is no X-Forwarded-For. A peer that is no address
     (a Unix socket has none) is trusted only if a header can tell more, that is when `trusted` is not empty.
     """
+    if not trusted:
+        return _shortest(peer)
     here = _address(peer)
-    if not trusted or (here is not None and not _among(here, trusted)):
-        return str(here) if here is not None else peer
+    if here is not None and not _among(here, trusted):
+        return _shortest(peer)
     if forwarded_for and forwarded_for.strip():
         for entry in reversed(forwarded_for.split(",")):
             hop = _address(entry)
@@ -63,6 +65,13 @@ def _address(text: str) -> Address | None:
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         return found.ipv4_mapped
     return found
+
+
+@lru_cache(maxsize=4096)
+def _shortest(peer: str) -> str:
+    """Its shortest notation: writing one costs more than all else here, and peers come back."""
+    here = _address(peer)
+    return str(here) if here is not None else peer
 
 
 def _among(address: Address, trusted: Iterable[Network]) -> bool:
