@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from relay import splice
+from relay.adapters import shape
 from relay.dialects.members import flag, items, mapping, number, refused, text, whole
 from relay.dialects.openai import MAX_TOKENS
 from relay.dialects.openai_request import EFFORTS
@@ -95,7 +96,7 @@ def neutral(document: Json) -> Chat:
         turns=conversation.turns,
         system=system,
         stream=bool(flag(document, "stream")),
-        tools=[tool for tool, _ in _tools(document)],
+        tools=_tools(document),
         tool_choice=_tool_choice(document),
         parallel_tools=flag(document, "parallel_tool_calls"),
         max_tokens=whole(document, "max_output_tokens") or None,
@@ -116,13 +117,21 @@ def _extra(document: Json) -> Json:
     return {**extra, "verbosity": verbosity} if verbosity else extra
 
 
-def declared(document: Json) -> dict[str, Declared]:
-    """The tools by the flat names an upstream calls them by. Of a document that `neutral` has read."""
-    return {declared.flat: declared for _, declared in _tools(document)}
+def declared(document: Json, namespace: str = "") -> dict[str, Declared]:
+    """The tools by the flat names an upstream calls them by. Of any document: what is no such tool is left out."""
+    known: dict[str, Declared] = {}
+    for entry in shape.items(document.get("tools")):
+        kind, name = entry.get("type"), shape.text(entry.get("name"))
+        if kind == "namespace" and not namespace:
+            known |= declared(entry, name)
+        elif kind in ("function", "custom"):
+            one = Declared(name, namespace, kind == "custom")
+            known[one.flat] = one
+    return known
 
 
-def _tools(document: Json, namespace: str = "") -> list[tuple[Tool, Declared]]:
-    tools: list[tuple[Tool, Declared]] = []
+def _tools(document: Json, namespace: str = "") -> list[Tool]:
+    tools: list[Tool] = []
     for entry in items(document, "tools"):
         kind = entry.get("type")
         if kind == "namespace" and not namespace:
@@ -137,10 +146,10 @@ def _tools(document: Json, namespace: str = "") -> list[tuple[Tool, Declared]]:
         if not known.name:
             raise refused("tools: a function without a name")
         if known.custom:
-            tools.append((Tool(known.flat, _described(entry), CUSTOM_INPUT), known))
+            tools.append(Tool(known.flat, _described(entry), CUSTOM_INPUT))
         else:
             parameters, strict = mapping(entry, "parameters"), flag(entry, "strict")
-            tools.append((Tool(known.flat, text(entry, "description"), parameters, strict), known))
+            tools.append(Tool(known.flat, text(entry, "description"), parameters, strict))
     return tools
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from billing.pricing import Usage
+from relay.adapters.shape import mapping, texts
 from relay.dialects import responses_request
 from relay.dialects.openai_writer import picture, prefixed
 from relay.dialects.responses_input import Declared
@@ -61,7 +62,7 @@ class ResponseWriter:
 
     def __init__(self, call: Call) -> None:
         self._known = responses_request.declared(call.document)
-        self._seals = "reasoning.encrypted_content" in (call.document.get("include") or [])
+        self._seals = "reasoning.encrypted_content" in texts(call.document.get("include"))
         self._number = 0
         self._items: list[Item] = []
         self._open: list[Item] = []
@@ -207,8 +208,7 @@ class ResponseWriter:
 def _response(call: Call) -> Json:
     """The object before anything is generated: what was asked for, as OpenAI repeats it."""
     asked = call.document
-    reasoning = asked.get("reasoning") or {}
-    text = asked.get("text") or {}
+    reasoning, text = mapping(asked.get("reasoning")), mapping(asked.get("text"))
     return {
         "id": "",
         "object": "response",

@@ -324,7 +324,8 @@ def test_a_stream_that_broke_ends_as_failed():
 
 
 def test_a_stream_that_was_passed_on_is_not_begun_again_by_its_failure():
-    (limited,) = parsed(DIALECT.writer(call()).fail(UpstreamError("slow", status=429), "R"))
+    asked = call(tools=[{"type": "web_search"}], include=5, reasoning="x", text=7)
+    (limited,) = parsed(DIALECT.writer(asked).fail(UpstreamError("slow", status=429), "R"))
     assert (limited.type, limited.response.error.code) == ("response.failed", "rate_limit_exceeded")
     assert limited.response.id.startswith("resp_")
 
