@@ -42,7 +42,7 @@ def need(call: Call, attempt: Attempt, options: Options) -> Need:
         cost = pricing.text_cost(price, assumed, 0)
         return Need(cost, cost)
     prompt = call.prompt_estimate
-    if call.mode in (Mode.EMBEDDINGS, Mode.MODERATIONS):
+    if call.mode in (Mode.EMBEDDINGS, Mode.RERANK, Mode.MODERATIONS):
         return Need(pricing.text_cost(price, generous(prompt), 0), pricing.least_cost(price, prompt, 0))
     maximum = call.max_tokens
     likely = min(maximum or TRANCHE, TRANCHE) if call.stream else maximum or max(ASSUMED, assumed)

@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from billing.pricing import Price, Usage
+from options.registry import Options
+from relay.charging import need
 from relay.dialects.rerank import RerankDialect
 from relay.errors import BadRequest, NotAuthenticated, UpstreamError
 from relay.neutral.events import Ranked, Vectors
@@ -73,6 +75,12 @@ def test_where_nobody_counted_the_query_counts_once_for_each_document():
 
     assert DIALECT.prompt_tokens(asked, "rerank-v3.5", rough=False) == 2 * 2 + 1 + 2
     assert DIALECT.prompt_tokens(asked, "rerank-v3.5", rough=True) == asked.prompt_estimate
+
+
+def test_nothing_is_held_for_words_that_nobody_will_generate():
+    price = Price(Decimal(1), Decimal(1), Decimal(1))
+
+    assert need(call(documents=["a"]), Attempt(route(35), "rerank-v3.5", price), Options({})).least == 3  # its estimate
 
 
 def test_results_come_best_first_and_no_more_than_asked_for():
