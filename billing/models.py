@@ -107,6 +107,8 @@ class Log(models.Model):
     system_prompt_reset = models.BooleanField(default=False)
     estimated = models.BooleanField(default=False)  # the upstream sent no usage; we counted
     uncollected = models.BigIntegerField(default=0)  # cost beyond hold and balance (I2)
+    # What the tokens consisted of, where the upstream said: JSON, by the fields of billing.pricing.Usage; or "".
+    usage_details = models.CharField(max_length=255, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "logs"
@@ -140,6 +142,22 @@ class LogOutbox(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class PriceSheet(models.Model):
+    """Prices fetched by `manage.py sync_prices`. One row at most: a new sheet takes the place of the old one."""
+
+    source = models.CharField(max_length=255)
+    synced_at = models.BigIntegerField()
+    prices = models.TextField()  # JSON: model -> {"model": ratio, "completion": ratio, <part>: ratio}, ratios as text
+
+    class Meta:
+        db_table = "price_sheets"
+        verbose_name = _("price sheet")
+        verbose_name_plural = _("price sheets")
+
+    def __str__(self) -> str:
+        return self.source
 
 
 class CounterKind(models.TextChoices):

@@ -1,142 +1,73 @@
-"""Which ratio a model, a type of channel and a group have: the operator's tables over the default ones.
+"""Which ratio a model, a type of channel and a group have: the operator's tables over the synced over the default ones.
 
-The defaults are figures in data/ratios.toml, with their source and date. docs/pricing.md says where they differ from
-their source and why.
+The defaults are figures in data/*.toml, with their source and date (billing.default_prices). docs/pricing.md says in
+which order they are looked up, where they differ from their source and why.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from billing.pricing import Price, readable
+from billing.default_prices import PARTS, NameRule, Ratios, StripRule, defaults
+from billing.families import families
+from billing.pricing import PartRatios, Price, readable
 
-# Decimals of a default ratio that does not end (1/7, 4/3), cut and not rounded: the charge is then that of the fraction
-# itself for any number of tokens in practice, and the ratio survives a browser, which reads numbers as doubles.
-DECIMALS = 12
+__all__ = ["PART_OPTIONS", "Layer", "PriceTable", "defaults"]
+
+# The operator's options, by the part of a call they price.
+PART_OPTIONS = MappingProxyType(
+    {
+        "cached": "CacheRatio",
+        "cache_write": "CacheWriteRatio",
+        "cache_write_long": "CacheWriteLongRatio",
+        "audio_prompt": "AudioRatio",
+        "image_prompt": "ImageRatio",
+        "reasoning": "ReasoningRatio",
+        "audio_completion": "AudioCompletionRatio",
+        "image_completion": "ImageCompletionRatio",
+    }
+)
 MEMO = 20_000  # prices remembered per table; names come from channels, so this is never near in practice
 
-Ratios = Mapping[str, Decimal]
-
 
 @dataclass(frozen=True, slots=True)
-class NameRule:
-    """A completion ratio by name. A condition that is "" always holds; `equals` stands for the whole name."""
+class Layer:
+    """Ratios from one source. `parts`: by the names of `PartRatios`, each model -> ratio."""
 
-    ratio: Decimal
-    equals: str = ""
-    prefix: str = ""
-    suffix: str = ""
-
-    def fits(self, name: str) -> bool:
-        if self.equals and name != self.equals:
-            return False
-        return name.startswith(self.prefix) and name.endswith(self.suffix)
-
-
-@dataclass(frozen=True, slots=True)
-class StripRule:
-    """A name with this suffix and one of these prefixes costs what the name without the suffix costs."""
-
-    suffix: str
-    prefixes: tuple[str, ...]
-
-    def apply(self, name: str) -> str:
-        if name.startswith(self.prefixes) and name.endswith(self.suffix):
-            return name.removesuffix(self.suffix)
-        return name
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """data/ratios.toml, converted to ratios."""
-
-    model_ratio: Ratios
-    completion_ratio: Ratios
-    group_ratio: Ratios
-    completion_rules: tuple[NameRule, ...]
-    strip_model: tuple[StripRule, ...]
-    strip_completion: tuple[StripRule, ...]
-    unknown_model: Decimal
-    unknown_completion: Decimal
-    unknown_group: Decimal
-
-
-@cache
-def defaults() -> Defaults:
-    """The default tables, read once. KeyError or ValueError for a file that is not what it should be."""
-    with (Path(__file__).parent / "data" / "ratios.toml").open("rb") as file:
-        data = tomllib.load(file, parse_float=Decimal)
-    points_per_million = Fraction(data["points_per_usd"], 1_000_000)  # points a token, for each USD per 1M tokens
-    points_per_yuan = Fraction(data["points_per_usd"], 1_000 * data["cny_per_usd"])
-    model_ratio: dict[str, Decimal] = {}
-    completion_ratio: dict[str, Decimal] = {}
-    for name, ratio in data["ratio"].items():
-        model_ratio[name] = _decimal(Fraction(ratio))
-    for name, yuan in data["cny"].items():
-        model_ratio[name] = _decimal(Fraction(yuan) * points_per_yuan)
-    for name, dollars in data["usd_both"].items():
-        model_ratio[name] = _decimal(Fraction(dollars) * points_per_million)
-    for name, (prompt, completion) in data["usd"].items():
-        model_ratio[name] = _decimal(Fraction(prompt) * points_per_million)
-        if prompt:  # a free model has no quotient
-            completion_ratio[name] = _decimal(Fraction(completion) / Fraction(prompt))
-    for name, ratio in data["completion"].items():
-        completion_ratio[name] = _decimal(_fraction(ratio))
-    return Defaults(
-        model_ratio=MappingProxyType(model_ratio),
-        completion_ratio=MappingProxyType(completion_ratio),
-        group_ratio=MappingProxyType({name: Decimal(ratio) for name, ratio in data["group_ratio"].items()}),
-        completion_rules=tuple(
-            NameRule(**{**rule, "ratio": _decimal(_fraction(rule["ratio"]))}) for rule in data["completion_rule"]
-        ),
-        strip_model=_strip_rules(data, "model"),
-        strip_completion=_strip_rules(data, "completion"),
-        unknown_model=Decimal(data["unknown_model"]),
-        unknown_completion=Decimal(data["unknown_completion"]),
-        unknown_group=Decimal(data["unknown_group"]),
-    )
-
-
-def _strip_rules(data: dict[str, Any], of: str) -> tuple[StripRule, ...]:
-    return tuple(
-        StripRule(rule["suffix"], tuple(rule["prefixes"])) for rule in data["strip_suffix"] if rule["of"] == of
-    )
-
-
-def _fraction(value: int | Decimal | str) -> Fraction:
-    """A number, or two as text with a slash between them."""
-    if isinstance(value, str):
-        above, below = value.split("/")
-        return Fraction(above) / Fraction(below)
-    return Fraction(value)
-
-
-def _decimal(value: Fraction) -> Decimal:
-    """The value cut to DECIMALS decimals, without trailing zeros."""
-    units = value.numerator * 10**DECIMALS // value.denominator
-    return Decimal(units).scaleb(-DECIMALS).normalize() + 0  # + 0: 30, not 3E+1
+    model: Ratios = field(default_factory=dict)
+    completion: Ratios = field(default_factory=dict)
+    parts: Mapping[str, Ratios] = field(default_factory=dict)
 
 
 class PriceTable:
-    """The operator's tables over the defaults. Immutable: a change of an option makes a new one.
+    """The operator's tables over the synced ones over the defaults. Immutable: a change of an option makes a new one.
 
-    `model_ratio` and `completion_ratio` add to the defaults and win over them; `group_ratio` stands alone, and a group
-    that is not in it counts as 1. Raises ValueError for a ratio that is negative or not finite.
+    `model_ratio`, `completion_ratio` and `parts` add to what lies below and win over it; `group_ratio` stands alone,
+    and a group that is not in it counts as 1. Raises ValueError for a ratio that is negative or not finite.
     """
 
-    def __init__(self, model_ratio: Ratios, completion_ratio: Ratios, group_ratio: Ratios) -> None:
+    def __init__(
+        self,
+        model_ratio: Ratios,
+        completion_ratio: Ratios,
+        group_ratio: Ratios,
+        parts: Mapping[str, Ratios] = MappingProxyType({}),
+        synced: Layer | None = None,
+    ) -> None:
         self.model_ratio = _checked(model_ratio)
         self.completion_ratio = _checked(completion_ratio)
         self.group_ratio = _checked(group_ratio)
-        self._defaults = defaults()
+        self._defaults = known = defaults()
+        synced = synced or Layer()
+        self._models = (self.model_ratio, _checked(synced.model), known.model_ratio)
+        self._completions = (self.completion_ratio, _checked(synced.completion), known.completion_ratio)
+        self._parts = {
+            name: (_checked(parts.get(name, {})), _checked(synced.parts.get(name, {})), known.parts[name])
+            for name in PARTS
+        }
         self._memo: dict[tuple[str, int, str], Price] = {}
 
     @classmethod
@@ -157,40 +88,68 @@ class PriceTable:
 
     def _look_up(self, model: str, channel_type: int, group: str) -> Price:
         ratio = self._model(model, channel_type)
+        name = model
+        if ratio is None:
+            name, ratio = self._of_family(model, channel_type)
         group_ratio = self.group_ratio.get(group)
         return Price(
             self._defaults.unknown_model if ratio is None else ratio,
-            self._completion(model, channel_type),
+            self._completion(model, name, channel_type),
             self._defaults.unknown_group if group_ratio is None else group_ratio,
             known=ratio is not None,
             group_known=group_ratio is not None,
+            parts=PartRatios(**{part: self._part(part, model, channel_type) for part in PARTS}),
         )
 
+    def _of_family(self, model: str, channel_type: int) -> tuple[str, Decimal | None]:
+        """The nearest form of the name that has a ratio, and the ratio; the name itself where none has."""
+        for name in families(model):
+            ratio = self._model(name, channel_type)
+            if ratio is not None:
+                return name, ratio
+        return model, None
+
     def _model(self, model: str, channel_type: int) -> Decimal | None:
-        return _find(model, channel_type, self.model_ratio, self._defaults.model_ratio, self._defaults.strip_model)
+        return _find(model, channel_type, self._models, self._defaults.strip_model)
 
-    def _completion(self, model: str, channel_type: int) -> Decimal:
+    def _completion(self, model: str, name: str, channel_type: int) -> Decimal:
+        """`name`: under which the model's own ratio was found; its completion ratio goes with that one."""
         strip = self._defaults.strip_completion
-        ratio = _find(model, channel_type, self.completion_ratio, self._defaults.completion_ratio, strip)
-        if ratio is not None:
-            return ratio
-        name = _stripped(model, strip)
-        for rule in self._defaults.completion_rules:
-            if rule.fits(name):
-                return rule.ratio
-        return self._defaults.unknown_completion
+        for each in dict.fromkeys((model, name)):
+            ratio = _find(each, channel_type, self._completions, strip)
+            if ratio is not None:
+                return ratio
+        return _ruled(self._defaults.completion_rules, _stripped(name, strip), self._defaults.unknown_completion)
+
+    def _part(self, part: str, model: str, channel_type: int) -> Decimal | None:
+        """None: it costs what text costs."""
+        forms = (model, *families(model))
+        for name in forms:
+            ratio = _find(name, channel_type, self._parts[part], ())
+            if ratio is not None:
+                return ratio
+        for name in forms:
+            for rule in self._defaults.part_rules[part]:
+                if rule.fits(name):
+                    return rule.ratio
+        return None
 
 
-def _find(model: str, channel_type: int, own: Ratios, default: Ratios, strip: tuple[StripRule, ...]) -> Decimal | None:
-    """First hit: the operator's entry for the whole name; then, without a suffix that costs nothing, `name(type)`
-    and after it `name`, each in the operator's table before the default one."""
+def _ruled(rules: tuple[NameRule, ...], name: str, otherwise: Decimal) -> Decimal:
+    return next((rule.ratio for rule in rules if rule.fits(name)), otherwise)
+
+
+def _find(model: str, channel_type: int, tables: tuple[Ratios, ...], strip: tuple[StripRule, ...]) -> Decimal | None:
+    """First hit: an entry for the whole name in the tables above the defaults; then, without a suffix that costs
+    nothing, `name(type)` and after it `name`, each in the operator's table before the synced and the default one."""
     name = _stripped(model, strip)
     if name != model:
         for key in (f"{model}({channel_type})", model):
-            if key in own:
-                return own[key]
+            for table in tables[:-1]:
+                if key in table:
+                    return table[key]
     for key in (f"{name}({channel_type})", name):
-        for table in (own, default):
+        for table in tables:
             if key in table:
                 return table[key]
     return None

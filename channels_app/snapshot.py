@@ -17,7 +17,8 @@ from types import MappingProxyType
 
 from django.db.models import ExpressionWrapper, F, TextField
 
-from billing.tables import PriceTable
+from billing import price_sheets
+from billing.tables import PART_OPTIONS, PriceTable
 from channels_app.models import Ability, Channel, ChannelStatus
 from channels_app.providers import PROVIDERS, Provider
 from options import services as option_services
@@ -155,7 +156,13 @@ def load() -> Snapshot:
     return Snapshot(
         version=version,
         options=options,
-        prices=PriceTable(options["ModelRatio"], options["CompletionRatio"], options["GroupRatio"]),
+        prices=PriceTable(
+            options["ModelRatio"],
+            options["CompletionRatio"],
+            options["GroupRatio"],
+            {part: options[key] for part, key in PART_OPTIONS.items()},
+            synced=price_sheets.load(),
+        ),
         channels=MappingProxyType(channels),
         abilities=MappingProxyType({pair: _tiers(routes) for pair, routes in enabled.items()}),
         carried=MappingProxyType({group: frozenset(names) for group, names in carried.items()}),
