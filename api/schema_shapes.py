@@ -19,7 +19,7 @@ _CHANNEL = (
 )
 _LOG = (
     "id:i user_id:i created_at:t type:i content:s username:s token_name:s model_name:s quota:q prompt_tokens:i"
-    " completion_tokens:i channel:i request_id:s elapsed_time:i is_stream:b system_prompt_reset:b"
+    " completion_tokens:i channel:i request_id:s elapsed_time:i is_stream:b system_prompt_reset:b usage_details:s"
 )
 _STATUS_TEXTS = (
     "version:s github_client_id:s lark_client_id:s system_name:s logo:s footer_html:s wechat_qrcode:s"

@@ -39,6 +39,7 @@ def log_json(log: Log) -> dict[str, Any]:
         "elapsed_time": log.elapsed_time,
         "is_stream": log.is_stream,
         "system_prompt_reset": log.system_prompt_reset,
+        "usage_details": log.usage_details,
     }
 
 

@@ -7,6 +7,7 @@ How a call is priced, with examples: docs/pricing.md.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_DOWN, Context, Decimal
@@ -20,6 +21,7 @@ __all__ = [
     "PartRatios",
     "Price",
     "Usage",
+    "details",
     "image_charge",
     "image_problem",
     "least_cost",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 RATIO_DECIMALS = 18  # a ratio is read to this many decimals; more would only cost time
+MOST_TOLD = 10**10 - 1  # tokens of one kind, as a log row shows them
 POINTS_PER_IMAGE = 1000  # of an image model with ratio 1: an image counts as 1,000 tokens
 
 _FINEST = Decimal(1).scaleb(-RATIO_DECIMALS)
@@ -87,6 +90,35 @@ class PartRatios:
 
 
 AS_TEXT = PartRatios()
+
+
+def details(usage: Usage) -> str:
+    """What the tokens consisted of, as a log row carries it: JSON of what is not 0, or "". At most 212 letters.
+
+    `{"cached":800,"reasoning":90}`: the fields of `Usage` without their `_tokens`.
+    """
+    if not (
+        usage.cached_tokens
+        or usage.reasoning_tokens
+        or usage.cache_write_tokens
+        or usage.cache_write_long_tokens
+        or usage.audio_prompt_tokens
+        or usage.image_prompt_tokens
+        or usage.audio_completion_tokens
+        or usage.image_completion_tokens
+    ):
+        return ""
+    told = {
+        "cached": usage.cached_tokens,
+        "cache_write": usage.cache_write_tokens,
+        "cache_write_long": usage.cache_write_long_tokens,
+        "audio_prompt": usage.audio_prompt_tokens,
+        "image_prompt": usage.image_prompt_tokens,
+        "reasoning": usage.reasoning_tokens,
+        "audio_completion": usage.audio_completion_tokens,
+        "image_completion": usage.image_completion_tokens,
+    }
+    return json.dumps({name: min(count, MOST_TOLD) for name, count in told.items() if count > 0}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

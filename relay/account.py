@@ -8,7 +8,7 @@ import time
 from accounts.callers import Caller
 from billing.batch import Hold, Outcome, Progress, Settlement, Verdict
 from billing.books import Books, BooksClosed
-from billing.pricing import Usage, log_content
+from billing.pricing import Usage, details, log_content
 from options.registry import Options
 from relay import charging
 from relay.errors import BooksAway, Forbidden, InsufficientQuota, NotAuthenticated, RelayError
@@ -153,6 +153,7 @@ class Account:
                     "is_stream": call.stream,
                     "system_prompt_reset": attempt.system_prompt_reset,
                     "estimated": usage.estimated,
+                    "usage_details": details(usage),
                 },
                 logged=self._options["LogConsumeEnabled"],
                 hold=hold,

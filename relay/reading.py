@@ -10,6 +10,7 @@ import orjson
 
 from billing import tokens
 from billing.pricing import Usage
+from relay.adapters.openai_usage import read_usage
 from relay.charging import TRANSCRIPTS
 from relay.dialects.base import Dialect
 from relay.dialects.openai import IMAGE_MODES
@@ -18,6 +19,17 @@ from relay.types import Call, Generated, Mode
 from relay.upstream_errors import find_error, normalise
 
 COMPACT_AT = 64 * 1024  # bytes of text after which what has come is counted and let go
+# Members of `usage` that tell what its tokens consist of; without any of them there is nothing more to read.
+DETAILS = frozenset(
+    {
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "output_tokens_details",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+    }
+)
 MOST_TOKENS = 10**9  # of one call; an upstream that reports more is not believed
 
 
@@ -29,11 +41,22 @@ def usage_of(document: dict[str, Any]) -> Usage | None:
     prompt = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
     completion = _count(usage.get("completion_tokens", usage.get("output_tokens")))
     total = _count(usage.get("total_tokens"))
+    if not DETAILS.isdisjoint(usage) and _tells_details(usage):
+        return read_usage(usage)
     if not prompt and not completion:
         if not total:
             return None
         prompt = total  # embeddings of some providers name the total alone
     return Usage(prompt, completion)
+
+
+def _tells_details(usage: dict[str, Any]) -> bool:
+    """Whether any detail is not 0: most answers carry them, and say nothing in them."""
+    for name in DETAILS:
+        found = usage.get(name)
+        if any(found.values()) if isinstance(found, dict) else found:
+            return True
+    return False
 
 
 def _count(value: Any) -> int:

@@ -22,7 +22,7 @@ LEDGER_COLUMNS = (
 LOG_COLUMNS = (
     "user_id", "created_at", "type", "content", "username", "token_name", "token_id", "model_name", "quota",
     "prompt_tokens", "completion_tokens", "channel_id", "request_id", "elapsed_time", "is_stream",
-    "system_prompt_reset", "estimated", "uncollected",
+    "system_prompt_reset", "estimated", "uncollected", "usage_details",
 )  # fmt: skip
 
 
@@ -224,4 +224,5 @@ def _log_row(due: _Due, uncollected: int, now: int) -> tuple[Any, ...]:
         told("model_name", ""), due.charge, min(told("prompt_tokens", 0), BIGGEST),
         min(told("completion_tokens", 0), BIGGEST), entry.channel_id, entry.request_id, told("elapsed_time", 0),
         told("is_stream", False), told("system_prompt_reset", False), told("estimated", False), uncollected,
+        told("usage_details", ""),
     )  # fmt: skip

@@ -36,7 +36,7 @@ def test_a_row_has_the_contracts_members(admin: Caller, logs: None) -> None:
     assert set(row) == {
         "id", "user_id", "created_at", "type", "content", "username", "token_name", "model_name", "quota",
         "prompt_tokens", "completion_tokens", "channel", "request_id", "elapsed_time", "is_stream",
-        "system_prompt_reset",
+        "system_prompt_reset", "usage_details",
     }  # fmt: skip
     assert (row["created_at"], row["channel"], row["id"] > 0) == (400, 3, True)
 

@@ -284,6 +284,18 @@ def test_what_others_hold_is_not_taken(balance, limit, paid):
     assert quota(user) == balance - 100
 
 
+@pytest.mark.parametrize("told", [{}, {"usage_details": '{"cached":800}'}])
+def test_a_log_row_carries_what_the_tokens_consisted_of(told):
+    user = person(100)
+    call = hold(key_of(user), 10)
+    post([call])
+    entry = settlement(call, 7)
+    entry.log.update(told)
+    post([entry])
+
+    assert Log.objects.get(request_id=call.request_id).usage_details == told.get("usage_details", "")
+
+
 def test_a_token_is_charged_once_where_another_one_of_its_user_is_short():
     """The sum was refused for the second token, so what had been taken from the first is given back first."""
     user = person(1_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.pricing import AS_TEXT, PartRatios, Price, Usage, least_cost, text_charge, text_cost
+from billing.models import Log
+from billing.pricing import AS_TEXT, PartRatios, Price, Usage, details, least_cost, text_charge, text_cost
 
 ONE = Decimal(1)
 CLAUDE = PartRatios(cached=Decimal("0.1"), cache_write=Decimal("1.25"), cache_write_long=Decimal(2))
@@ -178,3 +180,15 @@ def test_plain_text_costs_the_same_with_and_without_ratios_for_parts(
 def test_a_hold_for_a_prompt_that_may_be_written_to_a_cache_is_twice_the_plain_one() -> None:
     assert text_cost(price("1.5", "5", CLAUDE), 1_000, 0) == 3_000
     assert least_cost(price("1.5", "5", CLAUDE), 1_000, 0) == 1_500
+
+
+def test_a_log_row_tells_only_what_there_was() -> None:
+    assert details(Usage(1_000, 500)) == ""
+    assert details(Usage(1_000, 500, cached_tokens=800, reasoning_tokens=90)) == '{"cached":800,"reasoning":90}'
+    assert details(Usage(1_000, 500, cached_tokens=-1)) == "{}"
+
+
+def test_the_longest_details_fit_their_column() -> None:
+    told = details(Usage(*[10**30] * 2, False, *[10**30] * 8))
+    assert len(told) <= Log._meta.get_field("usage_details").max_length
+    assert set(json.loads(told).values()) == {10**10 - 1}

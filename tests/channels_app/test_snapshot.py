@@ -168,7 +168,7 @@ class TestLoad:
             with CaptureQueriesContext(connection) as queries:
                 snapshot.load()
             counts.append(len(queries))
-        assert counts == [4, 4]
+        assert counts == [5, 5]
 
     def test_a_lost_secret_takes_out_its_channel_only(self, caplog: pytest.LogCaptureFixture) -> None:
         lost, well = made(name="lost one"), made()
