@@ -35,18 +35,20 @@ class Changes:
 
 
 def stored() -> dict[str, ModelRatios]:
-    """The sheet as stored now; empty where none was ever synced. ValueError for a row somebody else has written."""
+    """The sheet as stored now; empty where none was ever synced, or where the row cannot be read."""
     row = PriceSheet.objects.order_by("-pk").first()
-    return {} if row is None else dict(_read(row.prices))
+    if row is None:
+        return {}
+    try:
+        return dict(_read(row.prices))
+    except ValueError as problem:
+        log.error("the synced prices are left out: %s", problem)  # noqa: TRY400 (the message says all)
+        return {}
 
 
 def load() -> Layer | None:
-    """The stored sheet for a price table; None where there is none, or one that cannot be read."""
-    try:
-        sheet = stored()
-    except ValueError as problem:
-        log.error("the synced prices are left out: %s", problem)  # noqa: TRY400 (the message says all)
-        return None
+    """The stored sheet for a price table; None where there is none."""
+    sheet = stored()
     if not sheet:
         return None
     return Layer(
