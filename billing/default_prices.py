@@ -133,7 +133,7 @@ def defaults() -> Defaults:
     part_rules: dict[str, list[NameRule]] = {part: [] for part in PARTS}
     for path in sorted(DATA.glob("*.toml")):
         if path.name != BASE and path.name not in NO_PRICES:
-            _add(_read(path.name), model_ratio, completion_ratio, parts, part_rules)
+            _add(_read(path.name), Fraction(data["cny_per_usd"]), model_ratio, completion_ratio, parts, part_rules)
     return Defaults(
         model_ratio=MappingProxyType(model_ratio),
         completion_ratio=MappingProxyType(completion_ratio),
@@ -158,16 +158,19 @@ def _read(name: str) -> dict[str, Any]:
 
 def _add(
     added: dict[str, Any],
+    cny_per_usd: Fraction,
     model_ratio: dict[str, Decimal],
     completion_ratio: dict[str, Decimal],
     parts: dict[str, dict[str, Decimal]],
     part_rules: dict[str, list[NameRule]],
 ) -> None:
-    """A dated file: models with prices in USD per 1M tokens, and ratios of parts by name."""
-    for name, columns in added.get("usd", {}).items():
+    """A dated file: models with prices in USD or CNY per 1M tokens, and ratios of parts by name."""
+    priced = [(name, columns, Fraction(1)) for name, columns in added.get("usd", {}).items()]
+    priced += [(name, columns, cny_per_usd) for name, columns in added.get("cny", {}).items()]
+    for name, columns, per_usd in priced:
         if name in model_ratio:
             raise ValueError(f"{name} has a price already")
-        found = of_dollars({kind: Fraction(price) for kind, price in columns.items()})
+        found = of_dollars({kind: Fraction(price) / per_usd for kind, price in columns.items()})
         model_ratio[name] = found.model
         if found.completion is not None:
             completion_ratio[name] = found.completion

@@ -29,6 +29,7 @@ _ENDINGS = (
         r"-preview-(?:0[1-9]|1[0-2])-(?:20\d\d|0[1-9]|[12]\d|3[01])$"
     ),  # Gemini: -preview-09-2025, -preview-05-06
 )
+_DOUBAO = re.compile(r"-2\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$")
 _DOTTED = re.compile(r"(?<=\d)\.(?=\d)")
 
 
@@ -45,6 +46,8 @@ def families(model: str) -> Iterator[str]:
             seen.add(shorter)
             yield shorter
             model = shorter
+    if model.lower().startswith("doubao-") and (shorter := _DOUBAO.sub("", model)) not in seen:
+        yield shorter  # doubao-seed-2-1-pro-260915
     if model.startswith("claude-"):  # OpenRouter writes claude-sonnet-4.5 where Anthropic writes claude-sonnet-4-5
         dashed = _DOTTED.sub("-", model)
         if dashed not in seen:
