@@ -117,7 +117,9 @@ def test_a_dated_name_with_a_price_of_its_own_keeps_it() -> None:
 def test_the_operators_plain_name_prices_the_dated_ones_that_have_no_price() -> None:
     table = PriceTable({"gpt-5": Decimal(9)}, {"gpt-5": Decimal(3)}, {}, {"cached": {"gpt-5": Decimal("0.7")}})
     found = price("openai/gpt-5-2025-08-07", table)
-    assert (found.model_ratio, found.completion_ratio, found.parts.cached) == (9, 3, Decimal("0.7"))
+    assert found.model_ratio == 9
+    assert found.completion_ratio == 3
+    assert found.parts.cached == Decimal("0.7")
 
 
 def test_synced_prices_lie_between_the_built_in_and_the_operators() -> None:
@@ -127,9 +129,11 @@ def test_synced_prices_lie_between_the_built_in_and_the_operators() -> None:
         {"cached": {"gpt-4o": Decimal("0.2"), "gpt-4": Decimal("0.3")}},
     )
     table = PriceTable({"gpt-4": Decimal(8)}, {}, {}, {"cached": {"gpt-4": Decimal("0.9")}}, synced)
-    assert (price("gpt-4o", table).model_ratio, price("gpt-4o", table).completion_ratio) == (1, 5)
+    assert price("gpt-4o", table).model_ratio == 1
+    assert price("gpt-4o", table).completion_ratio == 5
     assert price("gpt-4o", table).parts.cached == Decimal("0.2")
-    assert (price("gpt-4", table).model_ratio, price("gpt-4", table).parts.cached) == (8, Decimal("0.9"))
+    assert price("gpt-4", table).model_ratio == 8
+    assert price("gpt-4", table).parts.cached == Decimal("0.9")
     assert price("new", table).known
     assert price("gpt-4-turbo", table).model_ratio == 5
 

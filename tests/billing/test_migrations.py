@@ -1,0 +1,52 @@
+"""What a change of tables does to rows that are there, and to an older version that still writes beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.databases import Database
+from tests.server import ROOT
+
+OLD_ROW = (
+    "INSERT INTO logs (user_id, created_at, type, content, username, token_name, token_id, model_name, quota,"
+    " prompt_tokens, completion_tokens, channel_id, request_id, elapsed_time, is_stream, system_prompt_reset,"
+    " estimated, uncollected) VALUES (1, 1, 2, '', 'alice', 't', 1, 'gpt', 7, 10, 5, 1, '{id}', 3, {no}, {no}, {no}, 0)"
+)
+
+
+def migrate(database: Database, folder: Path, *target: str) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SESSION_SECRET": "a secret of the tests, long enough to be taken seriously",
+        **database.environment,
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", *target],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
+def write(database: Database, request_id: str) -> None:
+    """A log row as the version before the column writes it."""
+    connection: Any = sqlite3.connect(database.name) if database.kind == "sqlite" else database.connect()
+    with closing(connection), closing(connection.cursor()) as cursor:
+        cursor.execute(OLD_ROW.format(id=request_id, no="0" if database.kind != "postgres" else "FALSE"))
+        connection.commit()
+
+
+def test_log_rows_gain_their_details_without_losing_anything(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path, "billing", "0003")
+    write(database, "before")
+    migrate(database, tmp_path)
+    write(database, "meanwhile")
+
+    rows = database.rows("SELECT request_id, quota, usage_details FROM logs ORDER BY id")
+    assert [tuple(row) for row in rows] == [("before", 7, ""), ("meanwhile", 7, "")]
+    assert database.value("SELECT COUNT(*) FROM price_sheets") == 0
