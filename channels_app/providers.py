@@ -40,6 +40,7 @@ PATH_STYLES = frozenset({"default", "strip_v1", "azure"})
 SERVED_PROTOCOLS = frozenset(  # those relay.adapters implements
     {
         "aiproxy-library",
+        "anthropic-messages",
         "azure-openai",
         "baidu-wenxin-v1",
         "bedrock-converse",
@@ -48,11 +49,14 @@ SERVED_PROTOCOLS = frozenset(  # those relay.adapters implements
         "coze-v3",
         "dashscope-native",
         "deepl",
+        "gemini-generatecontent",
         "ollama-chat",
         "openai",
+        "palm",
         "proxy",
         "replicate",
         "tencent-hunyuan-tc3",
+        "vertex-ai",
         "xunfei-spark-ws",
         "zhipu-v4",
     }
@@ -75,6 +79,7 @@ CONFIG_MEMBERS = frozenset(
 )
 SECRET_MEMBERS = frozenset({"ak", "sk", "vertex_ai_adc", "proxy"})  # a proxy's address may hold a password
 
+_ANY = r"[\s\S]*"
 _PRINTABLE = r"[\x21-\x7e]*"  # a key travels in a header: visible ASCII, no blanks
 
 
@@ -84,12 +89,16 @@ class BadProviderRow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """One box of the channel form beside key and models. `name`: "base_url" or a member of `config`."""
+    """One box of the channel form beside key and models. `name`: "base_url" or a member of `config`.
+
+    `pattern`: what a text in a box of `config` must match, whole.
+    """
 
     name: str
     label: str
     required: bool
     secret: bool
+    pattern: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -288,12 +297,18 @@ def _check_values(title: str, values: Mapping[str, Any]) -> None:
 
 
 def _config_field(title: str, field: Mapping[str, Any]) -> ConfigField:
-    if unknown := set(field) - {"name", "label", "required", "secret"}:
+    if unknown := set(field) - {"name", "label", "required", "secret", "pattern"}:
         raise BadProviderRow(f"{title}: config: unknown field {', '.join(sorted(unknown))}")
     name = field.get("name")
     if name != "base_url" and name not in CONFIG_MEMBERS:
         raise BadProviderRow(f"{title}: config: {name!r} is no member of config")
-    return ConfigField(name, field.get("label", name), field.get("required", False), field.get("secret", False))
+    try:
+        pattern = re.compile(field.get("pattern", _ANY))
+    except re.error as error:
+        raise BadProviderRow(f"{title}: config: pattern of {name}: {error}") from None
+    return ConfigField(
+        name, field.get("label", name), field.get("required", False), field.get("secret", False), pattern
+    )
 
 
 def read(path: Path = TABLE) -> tuple[Mapping[int, Provider], tuple[int, ...]]:

@@ -51,8 +51,9 @@ def create_channels(actor: Actor, fields: Mapping[str, Any], keys: Sequence[str]
     means enabled, a missing group "default". Raises ChannelInvalid, and then nothing has changed.
     """
     columns = _columns(_typed(_given(fields)))
-    columns["config"] = _json(columns.get("config", {}))
     provider = PROVIDERS[columns["type"]]
+    _check_config(provider, columns.get("config", {}))
+    columns["config"] = _json(columns.get("config", {}))
     _check_whole(provider, columns.get("base_url", ""))
     trimmed = [key.strip() for key in keys if key.strip()]
     if not trimmed and provider.key_in_config:
@@ -93,6 +94,7 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     elif columns.get("type", channel.type) != channel.type:
         _check_key(provider, _stored(channel, "key"))
     if "config" in columns:
+        _check_config(provider, columns["config"])
         stored = _stored_config(channel, columns["config"])
         columns["config"] = _json({**columns["config"], **_kept_secrets(columns["config"], stored)})
         if stored == json.loads(columns["config"] or "{}"):
@@ -192,6 +194,7 @@ def checked_address(fields: Mapping[str, Any], key: str) -> tuple[int, str, dict
     provider = PROVIDERS[columns["type"]]
     _check_whole(provider, columns.get("base_url", ""))
     _check_key(provider, key.strip())
+    _check_config(provider, columns.get("config", {}))
     return columns["type"], columns.get("base_url", ""), columns.get("config", {})
 
 
@@ -403,6 +406,16 @@ def _check_key(provider: Provider, key: str) -> None:
             _("this is not a key of type %(type)s; expected: %(format)s")
             % {"type": provider.name, "format": provider.key_format}
         )
+
+
+def _check_config(provider: Provider, config: Mapping[str, str]) -> None:
+    """Empty members say nothing, or "as it is stored"."""
+    for box in provider.config_fields:
+        if (text := config.get(box.name, "")) and not box.pattern.fullmatch(text):
+            raise ChannelInvalid(
+                _("config: %(member)s is not what a channel of type %(type)s needs")
+                % {"member": box.name, "type": provider.name}
+            )
 
 
 # What follows writes.

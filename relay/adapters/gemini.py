@@ -97,14 +97,14 @@ def read_embeddings(body: bytes, wanted: int) -> Vectors:
     if "error" in answer:
         raise failure(answer)
     found = items(answer.get("embeddings")) or items([answer.get("embedding")])
-    vectors = [_vector(entry.get("values")) for entry in found]
+    vectors = [vector(entry.get("values")) for entry in found]
     if len(vectors) != wanted:
         raise UpstreamError(f"the upstream sent {len(vectors)} vectors for {wanted} inputs", code="bad_response")
     prompt = clamped(mapping(answer.get("usageMetadata")).get("promptTokenCount"))
     return Vectors(list(vectors), Usage(prompt, 0) if prompt else None)
 
 
-def _vector(values: object) -> list[float]:
+def vector(values: object) -> list[float]:
     if not isinstance(values, list) or not all(
         isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in values
     ):

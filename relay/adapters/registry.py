@@ -19,6 +19,7 @@ from relay.adapters.ollama import Ollama
 from relay.adapters.openai_translated import TRANSLATED
 from relay.adapters.replicate import Replicate
 from relay.adapters.tencent import Tencent
+from relay.adapters.vertex import Vertex
 from relay.adapters.xunfei import Xunfei
 from relay.adapters.zhipu import Zhipu
 
@@ -37,6 +38,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "palm": Palm(),
     "replicate": Replicate(),
     "tencent-hunyuan-tc3": Tencent(),
+    "vertex-ai": Vertex(),
     "xunfei-spark-ws": Xunfei(),
     "zhipu-v4": Zhipu(),
     **TRANSLATED,

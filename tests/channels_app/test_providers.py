@@ -95,6 +95,7 @@ def test_the_legacy_column_stands_in_for_a_config_member() -> None:
         ({"other_fills": "colour"}, "other_fills"),
         ({"protocol": "acme", "served": True}, "no adapter speaks acme"),
         ({"config": [{"name": "colour"}]}, "'colour' is no member of config"),
+        ({"config": [{"name": "region", "pattern": "("}]}, "config: pattern of region"),
     ],
 )
 def test_a_bad_row_is_refused_by_name(changes: dict[str, Any], complaint: str) -> None:

@@ -166,6 +166,35 @@ def test_a_key_that_would_break_a_header_is_refused(key: str) -> None:
         create_channels(ROOT, OPENAI, [key])
 
 
+ADC = '{"type": "service_account", "client_email": "a@b.example", "private_key": "x|y"}'
+VERTEX = {"region": "us-east5", "vertex_ai_project_id": "proj-1", "vertex_ai_adc": ADC}
+
+
+@pytest.mark.parametrize(("key", "config"), [("", VERTEX), (f"global|example.com:proj|{ADC}", {})])
+def test_vertex_takes_its_credentials_in_boxes_or_as_the_key(key: str, config: dict[str, str]) -> None:
+    channel = made(type=42, key=key, config=config)
+    assert (channel.key, json.loads(channel.config or "{}")) == (key, config)
+
+
+@pytest.mark.parametrize("key", ["us-east5", "us-east5|proj-1", "us-east5|proj-1|{}", f"Evil.example/|p|{ADC}", "AIza"])
+def test_what_is_no_key_of_vertex_is_refused(key: str) -> None:
+    with pytest.raises(ChannelInvalid, match="Region"):
+        made(type=42, key=key, config=VERTEX)
+
+
+@pytest.mark.parametrize(
+    ("member", "text"),
+    [("region", "evil.example/"), ("vertex_ai_project_id", "a/b"), ("vertex_ai_adc", "AIza"), ("vertex_ai_adc", "{}")],
+)
+def test_what_is_not_for_vertexs_boxes_is_refused(member: str, text: str) -> None:
+    with pytest.raises(ChannelInvalid, match=member):
+        made(type=42, key="", config={**VERTEX, member: text})
+    channel = made(type=42, key="", config=VERTEX)
+    with pytest.raises(ChannelInvalid, match=member):
+        update_channel(ROOT, channel.pk, {"config": {**VERTEX, member: text}})
+    update_channel(ROOT, channel.pk, {"config": {**VERTEX, "vertex_ai_adc": ""}})  # as it is stored
+
+
 def test_a_proxy_channel_keeps_a_whole_authorization_value() -> None:
     assert made(type=43, base_url="https://up.example", models="", key="Basic dXNlcg==").key == "Basic dXNlcg=="
 
