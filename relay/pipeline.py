@@ -17,6 +17,7 @@ from collections.abc import Awaitable
 
 from accounts.callers import Caller
 from billing.batch import Outcome
+from billing.pricing import Usage
 from channels_app.snapshot import Route, Snapshot
 from relay import passages, reading
 from relay.account import Account, refusal
@@ -24,6 +25,7 @@ from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Receive, Reply, read_body
 from relay.authenticate import check_model
 from relay.charging import TRANSCRIPTS, affordable, need
+from relay.credible import credible
 from relay.dialects.base import Dialect
 from relay.errors import CallerLeft, GatewayError, NoChannel, RelayError, UpstreamError
 from relay.lifeline import Lifeline
@@ -39,6 +41,7 @@ CONVERSATIONS = frozenset({Mode.CHAT, Mode.RESPONSES})
 # Their prompt costs also when nobody stayed for the answer.
 PROMPT_COSTS = frozenset({*CONVERSATIONS, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS, Mode.RERANK})
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
+PLAUSIBLE = 100_000  # tokens of a call that are believed without a look
 ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
 
 
@@ -264,7 +267,17 @@ class Relay:
             usage = await asyncio.to_thread(
                 reading.own_count, self._call, self._dialect, attempt.model, generated, rough
             )
+        elif usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
+            usage = self._believed(attempt, usage, generated)
         await self._noting(self._account.settle(attempt, usage))
+
+    def _believed(self, attempt: Attempt, usage: Usage, generated: Generated) -> Usage:
+        call = self._call
+        usage, doubt = credible(usage, call.prompt_estimate, generated.size or None, call.max_tokens)
+        if doubt:
+            request_id, channel_id = self._reply.request_id, attempt.route.channel_id
+            log.warning("request %s: usage of channel #%d cannot be true: %s", request_id, channel_id, doubt)
+        return usage
 
     async def _settle_abandoned(self, attempt: Attempt) -> None:
         """The caller left before anything was sent back: the prompt went to the upstream and is charged, no more.

@@ -11,12 +11,13 @@ import orjson
 from billing import tokens
 from billing.pricing import Usage
 from relay.adapters.openai_usage import read_usage
+from relay.adapters.vendor_errors import error_in
 from relay.charging import TRANSCRIPTS
 from relay.dialects.base import Dialect
 from relay.dialects.openai import IMAGE_MODES
 from relay.errors import UpstreamError
 from relay.types import Call, Generated, Mode
-from relay.upstream_errors import find_error, normalise
+from relay.upstream_errors import find_error
 
 COMPACT_AT = 64 * 1024  # bytes of text after which what has come is counted and let go
 # Members of `usage` that tell what its tokens consist of; without any of them there is nothing more to read.
@@ -77,11 +78,8 @@ def read_json(call: Call, body: bytes) -> Generated:
     if not isinstance(document, dict):
         raise UpstreamError("the upstream's answer is not a JSON object", code="unmarshal_response_body_failed")
     if not document.get("choices") and not document.get("data"):
-        found = find_error(document)
-        if found:
-            message, kind, param, code = found
-            failure = UpstreamError(message, kind=kind, param=param, code=code or "error_in_answer")
-            failure.structured = True
+        failure = error_in(document)
+        if failure is not None:
             raise failure
         if call.mode in IMAGE_MODES:
             raise UpstreamError("the upstream made no image", code="empty_answer")
@@ -124,8 +122,8 @@ class StreamReader:
             report(generated, usage)
         if choices:
             return True
-        if document.get("error"):
-            generated.error = _reported(data)
+        generated.error = error_in(document)
+        if generated.error is not None:
             return True
         kind = document.get("type")
         if isinstance(kind, str):  # streams of transcripts and images: typed events
@@ -137,13 +135,6 @@ class StreamReader:
             # OpenAI's usage chunk, or Azure's first one that only names its filters: nothing a caller asked for.
             return bool(usage) and not self._hides_usage
         return True
-
-
-def _reported(payload: bytes) -> UpstreamError:
-    """An error told in the middle of a stream."""
-    error = normalise(502, payload, None)
-    error.answered = 0  # 502 is what we make of it
-    return error
 
 
 def collect(generated: Generated, part: dict[str, Any]) -> None:
