@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 
 from django.conf import settings
@@ -41,12 +41,16 @@ class Conversation:
     answer with its own status and body; an accepted one has the status 200. Time limits are those of other calls.
     """
 
-    def __init__(self, url: str, message: bytes, *, proxy: str = "") -> None:
-        """`url`: ws:// or wss://. Raises UpstreamUnreachable: it cannot be used."""
+    def __init__(self, url: str, message: bytes, *, proxy: str = "", is_last: Callable[[bytes], bool]) -> None:
+        """`url`: ws:// or wss://. After the message that `is_last`, nothing is waited for, not even a farewell.
+
+        Raises UpstreamUnreachable: the address cannot be used.
+        """
         self.sent = False
         self.status = 0
         self.retry_after: float | None = None
         self._message = message
+        self._is_last = is_last
         self._line: _Line | None = None
         self._refusal = b""
         scheme, _, rest = url.partition("://")
@@ -96,6 +100,8 @@ class Conversation:
             limit = settings.RELAY_IDLE_TIMEOUT
             if isinstance(message, bytes):
                 yield message
+                if self._is_last(message):
+                    return
 
     async def read(self, limit: int) -> bytes:
         parts: list[bytes] = []
@@ -244,6 +250,6 @@ class _Line(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
-def converse(url: str, message: bytes, proxy: str) -> Conversation:
+def converse(url: str, message: bytes, proxy: str, is_last: Callable[[bytes], bool]) -> Conversation:
     """Nothing is sent before `open`."""
-    return Conversation(url, message, proxy=proxy)
+    return Conversation(url, message, proxy=proxy, is_last=is_last)

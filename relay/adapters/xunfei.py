@@ -42,14 +42,14 @@ LAST = 2  # status of the last frame
 
 
 class Xunfei(Adapter):
-    """`clock`: Unix seconds. `converse` opens the WebSocket: (url, message, the channel's proxy)."""
+    """`clock`: Unix seconds. `converse` makes the WebSocket: (url, message, the channel's proxy, is_last)."""
 
     requests = (Chat,)
 
     def __init__(
         self,
         clock: Callable[[], float] = time.time,
-        converse: Callable[[str, bytes, str], UpstreamAnswer] = converse,
+        converse: Callable[[str, bytes, str, Callable[[bytes], bool]], UpstreamAnswer] = converse,
     ) -> None:
         self.clock = clock
         self.converse = converse
@@ -68,7 +68,7 @@ class Xunfei(Adapter):
 
     async def open(self, job: Job, outside: Outside) -> UpstreamAnswer:
         outgoing = await self.prepare(job, outside)
-        answer = self.converse(outgoing.url, outgoing.body, job.route.proxy)
+        answer = self.converse(outgoing.url, outgoing.body, job.route.proxy, is_last)
         try:
             await answer.open()
         except BaseException:
@@ -86,6 +86,13 @@ class Xunfei(Adapter):
 
     def reader(self, job: Job) -> Reader:
         return SparkReader()
+
+
+def is_last(data: bytes) -> bool:
+    """Whether no frame follows this one."""
+    frame = chunk(data)
+    choices = mapping(mapping(frame.get("payload")).get("choices"))
+    return number(choices.get("status")) == LAST or number(mapping(frame.get("header")).get("code")) != 0
 
 
 class SparkReader(LinesReader):

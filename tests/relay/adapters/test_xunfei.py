@@ -315,6 +315,24 @@ async def test_nothing_is_sent_to_an_address_where_nobody_listens() -> None:
     assert "127.0.0.1" not in caught.value.message
 
 
+@pytest.mark.parametrize("last", [frame(2, {"content": "Hi"}), frame(1, code=10_110, message="busy")])
+async def test_after_the_last_frame_nothing_is_waited_for(last: str, settings: Any) -> None:
+    settings.RELAY_IDLE_TIMEOUT = settings.RELAY_FIRST_BYTE_TIMEOUT = 0.3
+
+    async def stay(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(last)
+        await connection.wait_closed()
+
+    async with spark(stay) as address:
+        asked = job(Chat(HELLO), base_url=address)
+        answer = await ADAPTER.open(asked, Answers())
+        body = await answer.read(1 << 20)
+        answer.close()
+
+    assert orjson.loads(body) == orjson.loads(last)
+
+
 async def test_a_connection_that_breaks_is_told_from_one_that_is_closed() -> None:
     async def vanish(connection: ServerConnection) -> None:
         await connection.recv()
