@@ -22,8 +22,10 @@ from channels_app.outgoing import CallFailed, Received
 from channels_app.services import ChannelMissing
 from channels_app.snapshot import BadRow, Route
 from channels_app.snapshot import route as stored_route
-from relay.adapters.openai import adapter_for
-from relay.errors import UpstreamError
+from relay import trial as relay_trial
+from relay.adapters.openai import ADAPTERS as OPENAI_ADAPTERS
+from relay.adapters.openai import OpenAI
+from relay.errors import BadRequest, UpstreamError
 from relay.types import Mode
 from relay.upstream_errors import find_error, normalise, redact
 
@@ -31,6 +33,11 @@ FAVOURITE = "gpt-3.5-turbo"  # asked for when nobody names a model and the chann
 FIRST_OF_CHANNEL = ("", "undefined")  # what front ends send for "no model" (front-ends reference, 20)
 TIME_LIMIT = 120.0  # seconds of a whole test where RELAY_TIMEOUT sets none
 MAX_ANSWER = 16 * 1024 * 1024  # bytes; an image comes as base64
+VECTORS = ("bge-", "gte-", "m3e-", "tao-8k")  # models that make them without "embed" in the name
+PICTURES = (
+    *("dall-e", "gpt-image", "cogview", "wanx", "stable-diffusion", "flux", "step-1x", "qwen-image", "ideogram"),
+    *("recraft", "doubao-seedream"),
+)
 MAX_SHOWN = 1000  # characters of an answer that are told and logged
 
 
@@ -71,6 +78,9 @@ class Trial:
     read: Callable[[Received], str]
 
 
+Exchange = Callable[[float], Received]  # seconds it may take -> the answer; raises CallFailed, Failed
+
+
 def test_channel(
     channel_id: int,
     model: str | None = None,  # noqa: PT028 (not a test of pytest's)
@@ -92,14 +102,15 @@ def test_channel(
         route = stored_route(channel_id)
         if route is None:
             raise ChannelMissing(channel_id)
-        trial, url, headers = _prepared(route, tested)
-    except (BadRow, UpstreamError, Failed) as refusal:
+        trial, exchange = _prepared(route, tested)
+    except (BadRow, UpstreamError, BadRequest, Failed) as refusal:
         _note(channel_id, 0.0)
         return Probe(False, str(refusal), 0.0, tested)
     began = time.monotonic()
     error: UpstreamError | None = None
     try:
-        reply, success = _call(route, trial, url, headers, limit), True
+        longest = float(settings.RELAY_TIMEOUT or TIME_LIMIT)
+        reply, success = trial.read(exchange(longest if limit is None else min(limit, longest))), True
     except CallFailed as failure:
         reply, success = str(failure), False
     except Failed as failure:
@@ -127,11 +138,13 @@ def trial_for(model: str) -> Trial:
     prompt = settings.TEST_PROMPT
     if "whisper" in name or "transcribe" in name:
         raise Failed("a transcription model cannot be tested by text")
-    if "embed" in name:
+    if "rerank" in name:
+        return Trial(Mode.RERANK, "/v1/rerank", {"model": model, "query": prompt, "documents": [prompt]}, _read_ranking)
+    if "embed" in name or name.startswith(VECTORS):
         return Trial(Mode.EMBEDDINGS, "/v1/embeddings", {"model": model, "input": prompt}, _read_embedding)
     if "moderation" in name:
         return Trial(Mode.MODERATIONS, "/v1/moderations", {"model": model, "input": prompt}, _read_moderation)
-    if name.startswith(("dall-e", "gpt-image", "cogview", "wanx", "stable-diffusion", "flux", "step-1x")):
+    if name.startswith(PICTURES):
         return Trial(Mode.IMAGES, "/v1/images/generations", {"model": model, "prompt": prompt, "n": 1}, _read_image)
     if "turbo-instruct" in name or name in ("davinci-002", "babbage-002"):
         return Trial(Mode.COMPLETIONS, "/v1/completions", {"model": model, "prompt": prompt}, _read_completion)
@@ -143,36 +156,55 @@ def trial_for(model: str) -> Trial:
     return Trial(Mode.CHAT, "/v1/chat/completions", body, _read_chat)
 
 
-def _prepared(route: Route, model: str) -> tuple[Trial, str, list[tuple[str, str]]]:
-    """(trial, address, headers). Raises Failed or UpstreamError where there is nothing to ask, or no way to."""
+def _prepared(route: Route, model: str) -> tuple[Trial, Exchange]:
+    """Raises Failed, BadRequest or UpstreamError where there is nothing to ask, or no way to."""
     if route.provider.protocol == "proxy":
         raise Failed("a proxy channel has no models to test")
     if not model:
         raise Failed("the channel lists no model to test")
-    upstream_model = route.upstream_model(model)
-    trial = trial_for(upstream_model)
-    adapter = adapter_for(route)
+    trial = trial_for(route.upstream_model(model))
+    if (channels := OPENAI_ADAPTERS.get(route.provider.protocol)) is not None:
+        return trial, _as_it_is(channels, route, trial)
+    relay_trial.adapter_of(route, trial.path)
+    return trial, _translated(route, trial, model)
+
+
+def _as_it_is(channels: OpenAI, route: Route, trial: Trial) -> Exchange:
+    """To an upstream that speaks OpenAI's own protocol. Raises UpstreamError: it has nothing like it."""
     accept = "audio/*" if trial.mode is Mode.SPEECH else "application/json"
     headers = [("Content-Type", "application/json"), ("Accept", accept), ("User-Agent", "one-api")]
-    return trial, adapter.url(route, trial.mode, trial.path, "", upstream_model), [*headers, *adapter.headers(route)]
+    headers += channels.headers(route)
+    url = channels.url(route, trial.mode, trial.path, "", trial.body["model"])
+    content = json.dumps(trial.body).encode()
+
+    def exchange(limit: float) -> Received:
+        received = outgoing.call("POST", url, headers, content, proxy=route.proxy, limit=limit, most=MAX_ANSWER)
+        if received.status != 200:
+            raise _refused(normalise(received.status, received.body, None))
+        return received
+
+    return exchange
 
 
-def _call(route: Route, trial: Trial, url: str, headers: list[tuple[str, str]], limit: float | None) -> str:
-    """What the upstream said. Raises Failed, CallFailed."""
-    longest = float(settings.RELAY_TIMEOUT or TIME_LIMIT)
-    received = outgoing.call(
-        "POST",
-        url,
-        headers,
-        json.dumps(trial.body).encode(),
-        proxy=route.proxy,
-        limit=longest if limit is None else min(limit, longest),
-        most=MAX_ANSWER,
-    )
-    if received.status != 200:
-        error = normalise(received.status, received.body, None)
-        raise Failed(f"http status code: {received.status}, error message: {error.message}", error)
-    return trial.read(received)
+def _translated(route: Route, trial: Trial, model: str) -> Exchange:
+    """To an upstream of another protocol."""
+
+    def exchange(limit: float) -> Received:
+        try:
+            body = relay_trial.ask(route, trial.path, trial.body, model, limit=limit, most=MAX_ANSWER)
+        except UpstreamError as error:
+            raise _refused(error) from None
+        except BadRequest as error:
+            raise Failed(error.message) from None
+        return Received(200, "application/json", body)
+
+    return exchange
+
+
+def _refused(error: UpstreamError) -> Failed:
+    """With the status, where the upstream answered with one that is an error's."""
+    told = f"http status code: {error.answered}, error message: " if error.answered not in (0, 200) else ""
+    return Failed(told + error.message, error)
 
 
 def _told(channel_id: int, name: str, model: str, elapsed: float, text: str, *, success: bool) -> str:
@@ -231,6 +263,13 @@ def _read_embedding(received: Received) -> str:
     if not isinstance(vector, list | str) or not vector:
         raise Failed("response has no embedding")
     return f"embedding of {len(vector)} numbers" if isinstance(vector, list) else "embedding"
+
+
+def _read_ranking(received: Received) -> str:
+    score = _first(_document(received), "results").get("relevance_score")
+    if not isinstance(score, int | float):
+        raise Failed("response has no relevance score")
+    return f"relevance {score:.3f}"
 
 
 def _read_moderation(received: Received) -> str:

@@ -195,7 +195,8 @@ def test_each_kind_of_model_is_tested_at_its_own_endpoint(
         ({"models": "whisper-1"}, "a transcription model cannot be tested by text"),
         ({"models": ""}, "the channel lists no model to test"),
         ({"type": 43, "base_url": "http://127.0.0.1:1", "models": ""}, "a proxy channel has no models to test"),
-        ({"type": 14}, "channels of type Anthropic are not served by this version"),
+        ({"type": 14, "models": "dall-e-3"}, "Anthropic channels do not serve images"),
+        ({"type": 30, "models": "bge-reranker-v2-m3"}, "Ollama channels do not serve rerank"),
         ({"type": 27, "models": "text-embedding-x"}, "MiniMax channels do not serve embeddings"),
     ],
 )
