@@ -188,6 +188,11 @@ class Price:
         object.__setattr__(self, "_prompt_most", prompt)
         object.__setattr__(self, "_completion_most", completion)
 
+    @property
+    def dearest_completion_token(self) -> Fraction:
+        """Points of one completion token of the dearest kind; what `text_cost` reckons with."""
+        return Fraction(self._completion_most, self._unit)
+
     def _weigh(self, ratio: Decimal) -> _Weights:
         """Every ratio as whole numbers over one denominator, so that their sum is exact."""
         told = self.parts

@@ -58,7 +58,7 @@ def generous(prompt_estimate: int) -> int:
 def affordable(call: Call, attempt: Attempt, held: int) -> int | None:
     """Tokens of each completion that `held` points pay for, or None where no maximum has to be lowered."""
     price = attempt.price
-    per_token = price.ratio * price.completion_ratio
+    per_token = price.dearest_completion_token
     if not per_token:
         return None
     tokens = int((held - pricing.least_cost(price, call.prompt_estimate, 0)) / per_token)

@@ -103,7 +103,7 @@ class Meter:
 
     def _room(self, spent: int) -> int:
         """Completion tokens that what is held beyond `spent` pays for."""
-        per_token = self._attempt.price.ratio * self._attempt.price.completion_ratio
+        per_token = self._attempt.price.dearest_completion_token
         return int((self._account.held - spent) / per_token) if per_token else TRANCHE
 
     def _cost(self, completion_tokens: int) -> int:

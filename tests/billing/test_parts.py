@@ -182,6 +182,13 @@ def test_a_hold_for_a_prompt_that_may_be_written_to_a_cache_is_twice_the_plain_o
     assert least_cost(price("1.5", "5", CLAUDE), 1_000, 0) == 1_500
 
 
+@given(prices, tokens)
+def test_a_completion_token_is_never_dearer_than_said(price: Price, completion: int) -> None:
+    assert text_cost(price, 0, completion) == max(
+        ceil(price.dearest_completion_token * completion), 1 if price.ratio and completion else 0
+    )
+
+
 def test_a_log_row_tells_only_what_there_was() -> None:
     assert details(Usage(1_000, 500)) == ""
     assert details(Usage(1_000, 500, cached_tokens=800, reasoning_tokens=90)) == '{"cached":800,"reasoning":90}'
@@ -189,6 +196,7 @@ def test_a_log_row_tells_only_what_there_was() -> None:
 
 
 def test_the_longest_details_fit_their_column() -> None:
-    told = details(Usage(*[10**30] * 2, False, *[10**30] * 8))
-    assert len(told) <= Log._meta.get_field("usage_details").max_length
+    most = 10**30
+    told = details(Usage(most, most, False, most, most, most, most, most, most, most, most))
+    assert len(told) <= (Log._meta.get_field("usage_details").max_length or 0)
     assert set(json.loads(told).values()) == {10**10 - 1}
