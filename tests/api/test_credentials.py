@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from accounts import services
+from accounts import registration, services
 from accounts.models import Role, User
 from accounts.services import create_token, create_user, token_digest
 from audit.services import SYSTEM
@@ -118,7 +118,7 @@ def test_the_database_itself_keeps_what_names_an_account_apart(column: str, alic
 def test_an_invitation_code_drawn_twice_is_drawn_again(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when two who register draw the same free code at the same moment."""
     draws = iter([alice.aff_code, alice.aff_code, "fresh"])
-    monkeypatch.setattr(services, "_new_aff_code", lambda: next(draws))
+    monkeypatch.setattr(registration, "_new_aff_code", lambda: next(draws))
 
     assert create_user(username="dave", password="a good password").aff_code == "fresh"
 
@@ -127,14 +127,14 @@ def test_the_first_code_a_root_asks_for_is_drawn_again_too(
     root: Caller, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draws = iter([alice.aff_code, "fresh"])
-    monkeypatch.setattr(services, "_new_aff_code", lambda: next(draws))
+    monkeypatch.setattr(registration, "_new_aff_code", lambda: next(draws))
 
     assert root.get("user/aff") == {"success": True, "message": "", "data": "fresh"}
 
 
 def test_many_people_have_codes_of_their_own(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two letters to draw from, 16 codes of four exist; the 40 drawn are longer where those are taken."""
-    monkeypatch.setattr(services, "LETTERS", "ab")
+    monkeypatch.setattr(registration, "LETTERS", "ab")
     codes = [create_user(username=f"user{number}", password=None).aff_code for number in range(40)]
 
     assert len(set(codes)) == 40

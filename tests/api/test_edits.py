@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import services
+from accounts import registration
 from accounts.models import Token, User
 from api.paging import SEARCH_LIMIT
 from audit.models import AuditEntry
@@ -78,7 +78,7 @@ def test_an_account_whose_making_fails_at_the_last_step_leaves_nothing(
     path: str, root: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.put("option", {"key": "QuotaForNewUser", "value": "500"})
-    monkeypatch.setattr(services, "create_token", lambda **_: 1 / 0)
+    monkeypatch.setattr(registration, "create_token", lambda **_: 1 / 0)
     root.client.raise_request_exception = False
 
     answer = root.send("POST", path, {"username": "dave", "password": "a good password"})
