@@ -7,7 +7,6 @@ How a call is priced, with examples: docs/pricing.md.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_DOWN, Context, Decimal
@@ -15,6 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from billing.images import image_problem, size_factor
+from billing.usage import Usage, details
 
 __all__ = [
     "AS_TEXT",
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 RATIO_DECIMALS = 18  # a ratio is read to this many decimals; more would only cost time
-MOST_TOLD = 10**10 - 1  # tokens of one kind, as a log row shows them
 POINTS_PER_IMAGE = 1000  # of an image model with ratio 1: an image counts as 1,000 tokens
 
 _FINEST = Decimal(1).scaleb(-RATIO_DECIMALS)
@@ -41,27 +40,6 @@ _EXACT = Context(prec=500, rounding=ROUND_DOWN)  # wide enough that no product o
 _WITHOUT_COMPLETION = frozenset(
     {"images", "image_edits", "image_variations", "audio_speech", "audio_transcription", "audio_translation"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call. `estimated`: the upstream named none, so they are our own count.
-
-    `prompt_tokens` is everything fed in, `completion_tokens` everything generated; the other figures are parts of these
-    two, never in addition to them.
-    """
-
-    prompt_tokens: int
-    completion_tokens: int
-    estimated: bool = False
-    cached_tokens: int = 0  # of the prompt, read from the provider's cache
-    cache_write_tokens: int = 0  # of the prompt, written to it for a short time (Anthropic: 5 minutes)
-    cache_write_long_tokens: int = 0  # the same for a long time (Anthropic: 1 hour)
-    audio_prompt_tokens: int = 0
-    image_prompt_tokens: int = 0
-    reasoning_tokens: int = 0  # of the completion
-    audio_completion_tokens: int = 0
-    image_completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +68,6 @@ class PartRatios:
 
 
 AS_TEXT = PartRatios()
-
-
-def details(usage: Usage) -> str:
-    """What the tokens consisted of, as a log row carries it: JSON of what is not 0, or "". At most 212 letters.
-
-    `{"cached":800,"reasoning":90}`: the fields of `Usage` without their `_tokens`.
-    """
-    if not (
-        usage.cached_tokens
-        or usage.reasoning_tokens
-        or usage.cache_write_tokens
-        or usage.cache_write_long_tokens
-        or usage.audio_prompt_tokens
-        or usage.image_prompt_tokens
-        or usage.audio_completion_tokens
-        or usage.image_completion_tokens
-    ):
-        return ""
-    told = {
-        "cached": usage.cached_tokens,
-        "cache_write": usage.cache_write_tokens,
-        "cache_write_long": usage.cache_write_long_tokens,
-        "audio_prompt": usage.audio_prompt_tokens,
-        "image_prompt": usage.image_prompt_tokens,
-        "reasoning": usage.reasoning_tokens,
-        "audio_completion": usage.audio_completion_tokens,
-        "image_completion": usage.image_completion_tokens,
-    }
-    return json.dumps({name: min(count, MOST_TOLD) for name, count in told.items() if count > 0}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
