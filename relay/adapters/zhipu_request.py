@@ -6,13 +6,17 @@ https://docs.bigmodel.cn/api-reference; relay contract of providers, 3.9.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import orjson
 
 from relay.adapters import openai_request
+from relay.adapters.anthropic_request import JSON_ONLY
 from relay.adapters.base import Job
 from relay.adapters.openai_reasoning import effort_of
 from relay.adapters.usual import texts_of
 from relay.errors import BadRequest
-from relay.neutral.request import Chat, Embeddings, Images, Json
+from relay.neutral.request import Chat, Embeddings, Images, Json, OutputFormat, Text
 
 NAME = "Zhipu's protocol"
 KEPT = ("do_sample", "tool_stream", "request_id", "user_id")  # GLM's own members of a chat
@@ -22,7 +26,7 @@ WITH_EFFORTS = re.compile(r"glm-[5-9]")  # models that take an effort beside the
 
 def chat_body(job: Job, chat: Chat) -> Json:
     """Raises BadRequest."""
-    body = openai_request.chat_body(job.route, job.model, chat)
+    body = openai_request.chat_body(job.route, job.model, _without_schema(chat))
     for name in ("temperature", "top_p"):
         if name in body:
             body[name] = min(max(body[name], 0), 1)
@@ -37,6 +41,15 @@ def chat_body(job: Job, chat: Chat) -> Json:
         effort = effort_of(chat.thinking)
         body |= {"reasoning_effort": effort} if effort not in ("", "none") else {}
     return body | {name: chat.extra[name] for name in KEPT if name in chat.extra}
+
+
+def _without_schema(chat: Chat) -> Chat:
+    """Its JSON mode knows no schemas (https://github.com/zai-org/z-ai-sdk-python/issues/73): the model is told them."""
+    if chat.output is None or chat.output.kind != "schema":
+        return chat
+    schema = orjson.dumps(chat.output.schema or {}).decode()
+    told = Text(f"{JSON_ONLY} It has to match this JSON schema: {schema}")
+    return replace(chat, system=[*chat.system, told], output=OutputFormat("json"))
 
 
 def embeddings_body(job: Job, request: Embeddings) -> Json:
