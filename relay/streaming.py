@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -76,7 +77,8 @@ class Meter:
         self._attempt = attempt
         self._account = account
         self._rough = rough
-        self._next = time.monotonic() + PROGRESS_EVERY
+        # Streams that begin together do not come to the books together ever after.
+        self._next = time.monotonic() + PROGRESS_EVERY * (1 + random.random() / 2)  # noqa: S311
         # A token has at least one byte: so many more bytes cannot be more tokens than half of what the hold bears.
         self._look_at = CLOSEST_LOOK
         self._look_size = 0
