@@ -18,7 +18,7 @@ import orjson
 
 from relay.adapters import anthropic_request, gemini_request, openai_answer, openai_request, vertex_embeddings
 from relay.adapters.anthropic_answer import MessageReader, read_message
-from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Reader
+from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Reader, UpstreamAnswer
 from relay.adapters.gemini_answer import AnswerReader, failure, google_error, read_answer
 from relay.adapters.shape import Json, text
 from relay.adapters.usual import chat_of
@@ -100,13 +100,18 @@ GOOGLE, CLAUDE, OPEN = Google(), Claude(), Open()
 
 
 class Vertex(Adapter):
-    """`clock`: Unix seconds, what an assertion is dated by."""
+    """A token that was refused before its time is exchanged anew, and the request sent once more.
+
+    `clock`: Unix seconds, what an assertion is dated by.
+    """
 
     requests: tuple[type[Request], ...] = (Chat, Embeddings)
     takes_urls = False
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        # How many tokens of a credentials file (by its digest) were refused: `Outside.token` is asked for another then.
+        self._refused: dict[str, int] = {}
 
     def takes_url(self, url: str) -> bool:
         """Cloud Storage is opened there; everything else is sent as bytes, which Claude wants in any case."""
@@ -127,14 +132,26 @@ class Vertex(Adapter):
             encoded = orjson.dumps(document)
         except orjson.JSONEncodeError as error:
             raise BadRequest("the request is nested too deeply") from error
+        token = await channel.token(outside, self._clock, self._refused.get(channel.digest, 0))
         headers = [
-            ("Authorization", f"Bearer {await channel.token(outside, self._clock)}"),
+            ("Authorization", f"Bearer {token}"),
             ("Content-Type", "application/json"),
             ("Accept", "text/event-stream" if stream else "application/json"),
         ]
         if betas := job.caller_headers.get("anthropic-beta"):
             headers.append(("anthropic-beta", betas))
         return Outgoing("POST", channel.address(path), headers, encoded)
+
+    async def open(self, job: Job, outside: Outside) -> UpstreamAnswer:
+        digest = access(job.route).digest
+        refused = self._refused.get(digest, 0)
+        answer = await super().open(job, outside)
+        if answer.status != 401:
+            return answer
+        answer.close()
+        if self._refused.get(digest, 0) == refused:  # else another call has done so meanwhile
+            self._refused[digest] = refused + 1
+        return await super().open(job, outside)
 
     def read(self, job: Job, body: bytes) -> list[Event] | Vectors:
         model = bare(job.model)

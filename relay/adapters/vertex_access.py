@@ -51,10 +51,15 @@ class Access:
         base = self.base_url or f"https://{_host(self.region)}"
         return f"{base}/v1/projects/{quote(self.project, safe=':')}/locations/{self.region}/{path}"
 
-    async def token(self, outside: Outside, clock: Callable[[], float]) -> str:
-        """Kept until shortly before it ends, for as long as the file is the same. Raises UpstreamError."""
-        digest = hashlib.sha256(orjson.dumps(self.credentials, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        return await outside.token(f"google:{digest}", lambda: _exchange(self.credentials, outside, clock))
+    @property
+    def digest(self) -> str:
+        """Of what a token depends on."""
+        return hashlib.sha256(orjson.dumps(self.credentials, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    async def token(self, outside: Outside, clock: Callable[[], float], refused: int) -> str:
+        """Kept until shortly before it ends, or until one more was `refused`. Raises UpstreamError."""
+        key = f"google:{self.digest}:{refused}"
+        return await outside.token(key, lambda: _exchange(self.credentials, outside, clock))
 
 
 def access(route: Route) -> Access:

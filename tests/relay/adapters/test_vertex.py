@@ -116,6 +116,25 @@ async def test_a_token_is_kept_for_all_models_of_one_file_and_no_other(account):
     assert dict(outgoing.headers)["Authorization"] == "Bearer another"
 
 
+async def test_a_token_refused_before_its_time_is_exchanged_once_more(account):
+    adapter, on = Vertex(clock=lambda: NOW), job(account, Chat(HELLO))
+    no, fresh = {"error": {"code": 401, "message": "no", "status": "UNAUTHENTICATED"}}, {**TOKEN, "access_token": "new"}
+    outside = Answers([(200, TOKEN), (401, no), (200, fresh), (200, {}), (200, {})])
+
+    assert (await adapter.open(on, outside)).status == 200
+    assert (await adapter.open(on, outside)).status == 200
+
+    tokens = [dict(asked.headers).get("Authorization") for asked in outside.asked]
+    assert tokens == [None, "Bearer ya29.EXAMPLE", None, "Bearer new", "Bearer new"]
+
+
+async def test_an_account_that_is_refused_with_every_token_is_told_so(account):
+    no = {"error": {"code": 401, "message": "no", "status": "UNAUTHENTICATED"}}
+    outside = Answers([(200, TOKEN), (401, no), (200, TOKEN), (401, no)])
+    assert (await Vertex(clock=lambda: NOW).open(job(account, Chat(HELLO)), outside)).status == 401
+    assert not outside.answers
+
+
 async def test_a_users_file_is_exchanged_by_its_refresh_token():
     _, outside = await prepared(job(USER, Chat(HELLO)))
 
