@@ -30,7 +30,7 @@ HTML = b"<html><body>Sign in to the network</body></html>"
 
 @dataclass
 class Server:
-    """Answers every POST with the answer of its path, else with the one at ""; (path, headers, body) are `seen`."""
+    """Answers every request with the answer of its path, else with the one at ""; (path, headers, body) are `seen`."""
 
     url: str = ""
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def serving() -> Iterator[Server]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             script.seen.append((self.path, {name.lower(): text for name, text in self.headers.items()}, body))
             if script.hangs:
                 script.leave.wait(30)
@@ -59,6 +59,9 @@ def serving() -> Iterator[Server]:
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -218,6 +221,15 @@ def test_an_answer_without_end_is_cut_short(upstream: Server, kind: Kind, monkey
     monkeypatch.setattr(probe, "MAX_ANSWER", 1000)
     upstream.says({**kind.says, "more": "x" * 5000})
     assert probe.test_channel(channel_of(kind, upstream).pk).message == "the upstream's answer is too long"
+
+
+def test_a_task_that_is_never_done_fails_in_time(upstream: Server) -> None:
+    """Each question about it is answered at once; the limit is that of all of them together."""
+    upstream.says({"output": {"task_id": "t", "task_status": "RUNNING"}})
+    channel = made(type=17, base_url=upstream.url, key="key-1", models="wanx-v1")
+    with override_settings(RELAY_TIMEOUT=1):
+        verdict = probe.test_channel(channel.pk)
+    assert (verdict.success, verdict.message) == (False, "the upstream did not answer in time")
 
 
 def test_an_address_nobody_listens_at_fails() -> None:
