@@ -81,15 +81,19 @@ def matrix(module_database: Database, tmp_path_factory: pytest.TempPathFactory) 
         account = gateway.new_user(PLENTY)
         callers = {kind.name: kind(gateway.base_url, f"sk-{account.key}") for kind in clients.KINDS}
         matrix = Matrix(gateway, account, callers, made)
-        models = [model for upstream in made.values() for model in upstream.models.values()]
+        models = [model for upstream in made.values() for model in (*upstream.models.values(), *upstream.others)]
         for name, ratio in PRICES.items():
             gateway.operator("option", key=name, value=json.dumps(dict.fromkeys(models, float(ratio))))
         for name, upstream in made.items():
             config = json.dumps(dict(upstream.settings()))
             fields = {"type": upstream.channel_type, "name": name, "key": upstream.key, "config": config}
-            matrix.channels[name] = gateway.add_channel(upstream.url, ",".join(set(upstream.models.values())), **fields)
+            matrix.channels[name] = gateway.add_channel(
+                upstream.url, ",".join({*upstream.models.values(), *upstream.others}), **fields
+            )
         for model in models:
             gateway.wait_until_routed(account.key, model)
         yield matrix
+        for caller in callers.values():
+            caller.close()
         gateway.books().wait_settled(10)
         gateway.books().check()

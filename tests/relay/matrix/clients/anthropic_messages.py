@@ -36,6 +36,9 @@ class MessagesClient(Client):
         assert isinstance(error, anthropic.APIError)
         return getattr(error, "status_code", 0), error.message
 
+    def close(self) -> None:
+        self._sdk.close()
+
     def watch(self, question: Question) -> tuple[str, str]:
         came = ""
         try:

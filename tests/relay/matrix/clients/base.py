@@ -64,3 +64,7 @@ class Client(ABC):
     @abstractmethod
     def watch(self, question: Question) -> tuple[str, str]:
         """A stream that does not end well: (text that came, the error as the SDK shows it)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the SDK's connections."""

@@ -37,6 +37,9 @@ class GeminiClient(Client):
         assert isinstance(error, errors.APIError)
         return error.code, str(error.message)
 
+    def close(self) -> None:
+        self._sdk.close()
+
     def watch(self, question: Question) -> tuple[str, str]:
         came = ""
         try:

@@ -45,6 +45,9 @@ class ChatClient(Client):
     def told(self, error: Exception) -> tuple[int, str]:
         return told(error)
 
+    def close(self) -> None:
+        self._sdk.close()
+
     def watch(self, question: Question) -> tuple[str, str]:
         came = ""
         try:

@@ -32,6 +32,9 @@ class ResponsesClient(Client):
     def told(self, error: Exception) -> tuple[int, str]:
         return told(error)
 
+    def close(self) -> None:
+        self._sdk.close()
+
     def watch(self, question: Question) -> tuple[str, str]:
         came = ""
         for event in self._sdk.responses.create(**_request(question, _opening(question)), stream=True):

@@ -19,6 +19,7 @@ MEMBERS = (
     *("model", "max_tokens", "messages", "system", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("temperature", "top_p", "top_k", "stop_sequences", "metadata", "service_tier"),
 )
+EITHER, ADAPTIVE = frozenset({"enabled", "adaptive"}), frozenset({"adaptive"})
 NEWEST = "2026-10-21"  # which the SDKs send
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSB1cHN0cmVhbQ=="
@@ -30,11 +31,13 @@ class Anthropic(Upstream):
     name = "Anthropic"
     channel_type = 14
     key = "sk-ant-anthropic"
-    models = {None: "claude-sonnet-4-5"}
+    models = {None: "claude-sonnet-4-6"}
     tells = frozenset({"cached", "written", "reasoning"})
 
     def hear(self, request: Request) -> Heard:
-        credential(request, "x-api-key", self.key)
+        # As a bearer, which its newest SDKs send, or in the older header.
+        bearer = "authorization" in request.headers
+        credential(request, *(("authorization", f"Bearer {self.key}") if bearer else ("x-api-key", self.key)))
         version = request.headers.get("anthropic-version")
         need(version in ("2023-06-01", NEWEST), "anthropic-version: header is required")
         addressed(request, "/v1/messages")
@@ -66,8 +69,8 @@ def error(refused: Refused) -> Answer:
     return Answer(orjson.dumps({"type": "error", "error": told, "request_id": "req_1"}))
 
 
-def hear(body: Json, adaptive: bool = False) -> Heard:
-    """`adaptive`: the model decides itself how much it thinks, where that is asked for. Raises Refused."""
+def hear(body: Json, kinds: frozenset[str] = EITHER) -> Heard:
+    """`kinds`: of thinking that the model knows. Raises Refused."""
     only(body, "body", *MEMBERS)
     need(isinstance(body.get("max_tokens"), int) and body["max_tokens"] > 0, "max_tokens: field required")
     system = body.get("system", "")
@@ -79,7 +82,7 @@ def hear(body: Json, adaptive: bool = False) -> Heard:
         need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
         heard.tools[tool["name"]] = tool["input_schema"]
     need("tool_choice" not in body or heard.tools, "tool_choice without tools")
-    _thinking(heard, body, adaptive)
+    _thinking(heard, body, kinds)
     wanted = body.get("output_config", {})
     only(wanted, "output_config", "format", "effort")
     if "format" in wanted:
@@ -90,19 +93,21 @@ def hear(body: Json, adaptive: bool = False) -> Heard:
     return heard
 
 
-def _thinking(heard: Heard, body: Json, adaptive: bool) -> None:
+def _thinking(heard: Heard, body: Json, kinds: frozenset[str]) -> None:
+    """A model that knows the adaptive kind alone keeps its thoughts unless it is told to sum them up."""
     thinking = body.get("thinking", {"type": "disabled"})
     if thinking["type"] == "disabled":
         return
-    heard.thinks, heard.shows_thoughts = True, thinking.get("display") != "omitted"
+    need(thinking["type"] in kinds, f"thinking.type: {thinking['type']} is not supported by this model")
     only(thinking, "thinking", "type", "budget_tokens", "display")
-    if adaptive and thinking["type"] == "adaptive":
+    default = "summarized" if "enabled" in kinds else "omitted"
+    heard.thinks, heard.shows_thoughts = True, thinking.get("display", default) == "summarized"
+    need(body.get("tool_choice", {}).get("type") in (None, "auto", "none"), "tool_choice forces use beside thinking")
+    if thinking["type"] == "adaptive":
         need("budget_tokens" not in thinking, "thinking.budget_tokens")
         return
-    need(thinking["type"] == "enabled", f"thinking.type: {thinking['type']} is not supported by this model")
     need(1024 <= thinking["budget_tokens"] < body["max_tokens"], "thinking.budget_tokens")
     need(body.get("temperature", 1) == 1 and "top_k" not in body, "sampling beside thinking")
-    need(body.get("tool_choice", {}).get("type") in (None, "auto", "none"), "tool_choice forces use beside thinking")
 
 
 def _messages(heard: Heard, told: list[Json]) -> None:
@@ -149,7 +154,7 @@ def _text(content: str | list[Json]) -> str:
 
 def _blocks(said: Said) -> list[Json]:
     blocks: list[Json] = []
-    if said.thought:
+    if said.figures.reasoning:  # with nothing to read where the thoughts are kept back
         blocks.append({"type": "thinking", "thinking": said.thought, "signature": SIGNATURE})
     if said.text:
         blocks.append({"type": "text", "text": said.text, "citations": None})
@@ -202,7 +207,8 @@ def events(heard: Heard, said: Said) -> Iterator[Json]:
 
 def _in_pieces(block: Json, said: Said) -> tuple[Json, list[Json]]:
     if block["type"] == "thinking":
-        thought = [{"type": "thinking_delta", "thinking": part} for part in (said.thought[:8], said.thought[8:])]
+        parts = (said.thought[:8], said.thought[8:]) if said.thought else ()
+        thought = [{"type": "thinking_delta", "thinking": part} for part in parts]
         return {**block, "thinking": "", "signature": ""}, [
             *thought,
             {"type": "signature_delta", "signature": SIGNATURE},

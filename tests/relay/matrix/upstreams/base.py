@@ -38,6 +38,7 @@ class Upstream(ABC):
     channel_type: int
     key: str
     models: Mapping[Scene | None, str]  # None: for every other scene
+    others: tuple[str, ...] = ()  # models that do not chat
     tells: frozenset[str] = frozenset({"cached", "reasoning"})
     stream_kind = SSE
 
@@ -143,10 +144,13 @@ def running(upstreams: list[Upstream]) -> Iterator[None]:
 
     async def serve() -> None:
         async with AsyncExitStack() as stack:
+            connections: list[Connection] = []
             for upstream in upstreams:
-                await stack.enter_async_context(await _listen(upstream))
+                await stack.enter_async_context(await _listen(upstream, connections))
             ready.set()
             await asyncio.to_thread(done.wait)
+            for connection in connections:
+                connection.transport.close()
 
     with ThreadPoolExecutor(1) as thread:
         serving = thread.submit(asyncio.run, serve())
@@ -157,12 +161,16 @@ def running(upstreams: list[Upstream]) -> Iterator[None]:
             done.set()
 
 
-async def _listen(upstream: Upstream) -> asyncio.Server:
+async def _listen(upstream: Upstream, connections: list[Connection]) -> asyncio.Server:
+    def connected() -> Connection:
+        connections.append(Connection(serve, Stats(), time.time))
+        return connections[-1]
+
     async def serve(reply: Reply, request: Request) -> None:
         _write(reply, upstream.respond(request))
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(serve, Stats(), time.time), "127.0.0.1", 0)
+    server = await loop.create_server(connected, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     return server
 

@@ -30,14 +30,24 @@ class Cohere(Upstream):
     channel_type = 35
     key = "co-cohere"
     models = {None: CHAT, Scene.PICTURE: SEES, Scene.THINK: THINKS}
+    others = (RANKS,)
     tells = frozenset({"cached"})
 
     def respond(self, request: Request) -> Answer:
         if path_of(request) != "/v2/rerank":
             return super().respond(request)
+        try:
+            return self._ranking(request)
+        except Refused as refused:
+            self.violations.append(refused.message)
+            return Answer(orjson.dumps({"id": "e1", "message": refused.message}), status=refused.status)
+
+    def _ranking(self, request: Request) -> Answer:
         credential(request, "authorization", f"Bearer {self.key}")
         body = body_of(request)
         only(body, "body", "model", "query", "documents", "top_n", "max_tokens_per_doc", "priority")
+        need(body["model"] == RANKS, f"model {body['model']!r} not found")
+        need(all(isinstance(text, str) for text in body["documents"]), "documents are texts")
         # The fewer letters a document has, the better it fits.
         order = sorted(range(len(body["documents"])), key=lambda place: len(body["documents"][place]))
         results = [{"index": index, "relevance_score": 0.9 - place / 10} for place, index in enumerate(order)]
@@ -154,8 +164,8 @@ def events(said: Said) -> Iterator[Json]:
         call = _call(index, "")
         yield {"type": "tool-call-start", **at, "delta": {"message": {"tool_calls": call}}}
         for part in (arguments[:5], arguments[5:]):
-            piece = {"message": {"tool_calls": {"function": {"arguments": part}}}}
-            yield {"type": "tool-call-delta", **at, "delta": piece}
+            fragment = {"message": {"tool_calls": {"function": {"arguments": part}}}}
+            yield {"type": "tool-call-delta", **at, "delta": fragment}
         yield {"type": "tool-call-end", **at}
     yield {"type": "message-end", "delta": {"finish_reason": _finish(said), "usage": usage(said.figures)}}
 

@@ -110,7 +110,7 @@ class VertexClaude(Vertex):
     """With Anthropic's models: their protocol, the model in the address and the version in the body."""
 
     name = "Vertex AI (Claude)"
-    models = {None: "claude-opus-4-6"}
+    models = {None: "claude-opus-4-7"}
     tells = frozenset({"cached", "written", "reasoning"})
     publisher = "anthropic"
     actions = {"rawPredict": False, "streamRawPredict": True}
@@ -119,7 +119,8 @@ class VertexClaude(Vertex):
         need(body.pop("anthropic_version", None) == "vertex-2023-10-16", "anthropic_version")
         need("model" not in body, "model: extra inputs are not permitted")
         need(bool(body.get("stream")) == stream, "stream")
-        return anthropic.hear(body, adaptive=True)
+        need(not anthropic.SAMPLING & set(body), "sampling parameters are not supported by this model")
+        return anthropic.hear(body, anthropic.ADAPTIVE)
 
     def whole(self, heard: Heard, said: Said) -> Answer:
         return document(anthropic.message(heard, said))
