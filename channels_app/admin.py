@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from accounts.http import actor_of
 from channels_app import services
-from channels_app.models import Ability, Channel, ChannelStatus
+from channels_app.models import Ability, Channel, ChannelStatus, StoredResponse
 from channels_app.providers import PROVIDERS, SECRET_MEMBERS, choices
 from console.raw_tables import (
     ReadOnly,
@@ -289,3 +289,12 @@ class AbilityAdmin(ReadOnly):
     search_fields = ("model__exact", "group__exact", "channel__id__exact")
     search_help_text = _("Exact model, group or channel id.")
     fields = ("group", "model", "channel_id", "enabled", "priority")
+
+
+@admin.register(StoredResponse)
+class StoredResponseAdmin(ReadOnly):
+    list_display = ("user_id", "channel_id", "created")
+    search_fields = ("user_id__exact", "channel_id__exact")
+    search_help_text = _("Exact user or channel id.")
+    fields = ("user_id", "channel_id", "created")
+    created = moment_column("created_at", _("created"))

@@ -104,3 +104,23 @@ class ChannelHealth(models.Model):
 
     def __str__(self) -> str:
         return f"health of channel #{self.pk}"
+
+
+class StoredResponse(models.Model):
+    """Which channel's upstream keeps a response (OpenAI's Responses API), so that what follows finds its way there.
+
+    The id itself is not kept: who reads the table cannot fetch anybody's conversation with it.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)  # keyed, of the user and the response's id together
+    user_id = models.BigIntegerField()
+    channel_id = models.BigIntegerField()
+    created_at = models.BigIntegerField(db_index=True)  # Unix seconds
+
+    class Meta:
+        db_table = "stored_responses"
+        verbose_name = _("stored response")
+        verbose_name_plural = _("stored responses")
+
+    def __str__(self) -> str:
+        return f"response of user #{self.user_id} at channel #{self.channel_id}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 
-from relay import models_api, request_id, routes
+from relay import models_api, request_id, routes, stored
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
 from relay.counting import count
@@ -113,6 +113,8 @@ class Relay:
                 await models_api.list_models(self._worker, head, reply, shape)
         elif head.method == "GET" and path in BILLING:
             await BILLING[path](self._worker, head, reply)
+        elif kept := stored.asked(head.method, path):
+            await stored.serve(self._worker, head, kept, receive, reply)
         else:
             await self._refuse(head, path)
 

@@ -10,7 +10,7 @@ from accounts.callers import Caller
 from options.registry import Options
 from relay.asgi import Reply
 from relay.authenticate import read_key
-from relay.pipeline import current
+from relay.route import current
 from relay.types import Head
 from relay.worker import Worker
 

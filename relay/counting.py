@@ -12,7 +12,8 @@ from relay.errors import UpstreamError
 from relay.lifeline import Lifeline
 from relay.outside import Outside
 from relay.passages.overheard import Overheard
-from relay.pipeline import ERROR_LIMIT, plan_for
+from relay.pipeline import ERROR_LIMIT
+from relay.route import plan_for
 from relay.types import Attempt, Call, Head, Mode
 from relay.worker import Worker
 

@@ -98,6 +98,28 @@ class NotFound(ClientError):
         return {"error": {"message": self.message, "type": self.kind, "param": "", "code": ""}}
 
 
+class ResponseNotFound(NotFound):
+    """A stored response that does not exist, or not for this caller; in OpenAI's words."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id '{response_id}' not found.")
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.kind, "param": None, "code": None}}
+
+
+class PreviousResponseNotFound(ClientError):
+    """The response to go on from does not exist, or not for this caller; OpenAI's words and code, clients know them."""
+
+    status, code, kind, param = 400, "previous_response_not_found", "invalid_request_error", "previous_response_id"
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Previous response with id '{response_id}' not found.")
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
 class NotImplementedYet(ClientError):
     """A route that OpenAI has and this gateway answers with 501 (contract, 1.3). No request id in the message."""
 

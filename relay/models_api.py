@@ -18,7 +18,7 @@ from channels_app.snapshot import Snapshot
 from relay.asgi import Reply
 from relay.dialects import gemini_models
 from relay.errors import ModelNotFound
-from relay.pipeline import current
+from relay.route import current
 from relay.types import Head
 from relay.worker import Worker
 

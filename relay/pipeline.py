@@ -19,7 +19,7 @@ from accounts.callers import Caller
 from billing.batch import Outcome
 from billing.pricing import Usage
 from channels_app.snapshot import Route, Snapshot
-from relay import passages, reading
+from relay import passages, reading, stored
 from relay.account import Account, refusal
 from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Receive, Reply, read_body
@@ -27,10 +27,10 @@ from relay.authenticate import check_model
 from relay.charging import TRANSCRIPTS, affordable, need
 from relay.credible import credible
 from relay.dialects.base import Dialect
-from relay.errors import CallerLeft, GatewayError, NoChannel, RelayError, UpstreamError
+from relay.errors import CallerLeft, NoChannel, RelayError, UpstreamError
 from relay.lifeline import Lifeline
 from relay.passages.base import Passage
-from relay.route import Plan
+from relay.route import Plan, plan_for
 from relay.streaming import Meter, Stream
 from relay.types import Attempt, Call, Generated, Head, Mode
 from relay.worker import Worker
@@ -55,6 +55,8 @@ async def serve(
     call.headers = head.headers
     check_model(caller, call.model)
     snapshot, plan = await plan_for(worker, caller, call.model, suffix)
+    if call.needs_native:
+        await stored.narrow(plan, caller, dialect, call)
     lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
@@ -63,24 +65,6 @@ async def serve(
     finally:
         lifeline.stop()
         await account.close()
-
-
-async def plan_for(worker: Worker, caller: Caller, model: str, suffix: str) -> tuple[Snapshot, Plan]:
-    """The channels of a call. What is refused is looked up once more: its channel may have been made a moment ago."""
-    try:
-        snapshot = current(worker)
-        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
-    except RelayError:
-        await worker.look_again()
-        snapshot = current(worker)
-        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
-
-
-def current(worker: Worker) -> Snapshot:
-    """The snapshot to route by. Raises GatewayError while none could be loaded."""
-    if worker.snapshot is None:
-        raise GatewayError("the gateway is starting or its database is away", status=503, code="not_ready")
-    return worker.snapshot
 
 
 class Relay:
@@ -231,6 +215,7 @@ class Relay:
             body = await answer.read(self._worker.limits.answer)
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
+        await self._noted(attempt, generated)
         await self._settle(attempt, generated)
         await self._reply.whole(answer.status, shown, headers)
 
@@ -239,9 +224,15 @@ class Relay:
         flow = passage.flow()
         meter = Meter(self._call, attempt, self._account, rough=self._snapshot.options["ApproximateTokenEnabled"])
         ending = b""
+
+        async def release() -> None:
+            """What has to be on record before anything of the answer goes out."""
+            await self._secured()
+            await self._noted(attempt, flow.generated)
+
         try:
             async with self._lifeline.interruptible():
-                ending = await Stream(flow, meter, self._reply, self._secured).forward(answer)
+                ending = await Stream(flow, meter, self._reply, release).forward(answer)
             self._worker.health.report(attempt.route, None)
         except CallerLeft:
             if not self._reply.started:
@@ -259,6 +250,10 @@ class Relay:
                 await self._settle(attempt, flow.generated)
         if self._lifeline.reason is None:
             await self._reply.body(ending, more=False)
+
+    async def _noted(self, attempt: Attempt, generated: Generated) -> None:
+        if generated.kept_as:
+            await stored.remember(self._caller.user_id, generated.kept_as, attempt.route.channel_id)
 
     async def _settle(self, attempt: Attempt, generated: Generated) -> None:
         usage = generated.usage

@@ -16,8 +16,7 @@ from channels_app.snapshot import Route
 from relay.asgi import Receive, Reply, read_body
 from relay.errors import BadRequest, CallerLeft, Forbidden, RelayError
 from relay.lifeline import Lifeline
-from relay.pipeline import current
-from relay.route import named
+from relay.route import current, named
 from relay.types import Head
 from relay.upstream import Answer
 from relay.worker import Worker
@@ -84,7 +83,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     try:
         async with lifeline.interruptible():
             await answer.open()
-            await _pass_on(answer, reply)
+            await pass_on(answer, reply)
     except RelayError:
         if not reply.started:
             raise
@@ -97,7 +96,8 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
         raise CallerLeft
 
 
-async def _pass_on(answer: Answer, reply: Reply) -> None:
+async def pass_on(answer: Answer, reply: Reply) -> None:
+    """An answer whose head is there, as it comes."""
     headers = [(name, value) for name, value in answer.headers if name not in NOT_PASSED_ON]
     await reply.start(answer.status, headers)
     async for chunk in answer.chunks():

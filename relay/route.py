@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from accounts.callers import Caller
-from channels_app.snapshot import Availability, Route, Snapshot, available, choose
-from relay.errors import BadRequest, Forbidden, ModelNotFound, NoChannel
+from channels_app.snapshot import Availability, Route, Snapshot, Tier, available, choose
+from relay.errors import BadRequest, Forbidden, GatewayError, ModelNotFound, NoChannel, RelayError
 from relay.health import Health
+from relay.worker import Worker
 
 
 class Plan:
@@ -28,6 +30,16 @@ class Plan:
                 case Availability.OUT_OF_SERVICE:
                     raise NoChannel(f"当前分组 {caller.group} 下对于模型 {model} 无可用渠道")
         self.retries = 0 if self._named else snapshot.options["RetryTimes"]
+
+    def keep(self, fits: Callable[[Route], bool]) -> bool:
+        """Leave out the channels that do not fit; whether any is left. Before the first `next`."""
+        if self._named is not None:
+            self._named = self._named if fits(self._named) else None
+            self._tiers = ()
+            return self._named is not None
+        left = [Tier(tier.priority, tuple(filter(fits, tier.routes))) for tier in self._tiers]
+        self._tiers = tuple(tier for tier in left if tier.routes)
+        return bool(self._tiers)
 
     def next(self) -> Route | None:
         """The channel to try now, None when all were tried. Those to be left alone come last, the least bad first."""
@@ -57,3 +69,21 @@ def named(snapshot: Snapshot, suffix: str) -> Route:
     if not route.enabled:
         raise Forbidden("该渠道已被禁用")
     return route
+
+
+async def plan_for(worker: Worker, caller: Caller, model: str, suffix: str) -> tuple[Snapshot, Plan]:
+    """The channels of a call. What is refused is looked up once more: its channel may have been made a moment ago."""
+    try:
+        snapshot = current(worker)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
+    except RelayError:
+        await worker.look_again()
+        snapshot = current(worker)
+        return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
+
+
+def current(worker: Worker) -> Snapshot:
+    """The snapshot to route by. Raises GatewayError while none could be loaded."""
+    if worker.snapshot is None:
+        raise GatewayError("the gateway is starting or its database is away", status=503, code="not_ready")
+    return worker.snapshot

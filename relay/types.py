@@ -64,6 +64,8 @@ class Call:
     prompt_estimate: int = 0  # tokens, by size; what a hold is computed from
     form: Any = None  # relay.multipart.Form of a multipart body
     headers: Mapping[str, str] = field(default_factory=dict)  # the caller's, by lower-case name
+    needs_native: str = ""  # the member that asks for what no translation can do: what only an upstream keeps
+    continues: str = ""  # id of the response, kept by an upstream, that this call goes on from
 
 
 @dataclass(slots=True)
@@ -90,4 +92,5 @@ class Generated:
     size: int = 0  # UTF-8 bytes of all text since it was last counted
     finished: bool = False  # a finish reason, a closing event or [DONE] was seen
     done: bool = False  # [DONE] itself was seen
+    kept_as: str = ""  # the id under which the upstream keeps the answer, if it does
     error: RelayError | None = None  # what the upstream reported in the middle of its answer

@@ -59,13 +59,21 @@ class Azure(OpenAI):
         version = route.config.get("api_version") or self.DEFAULT_VERSION
         if version in self.V1 or mode is Mode.RESPONSES:
             base = route.base_url.removesuffix("/openai/v1")  # as Azure's own pages give it to clients
-            return f"{base}/openai/v1/{task}" + ("?api-version=preview" if version == "preview" else "")
+            return f"{base}/openai/v1/{task}" + _v1_query(query, version)
         deployment = model if mode in self.KEEPS_DOTS else model.replace(".", "")
         prefix = "" if route.base_url.startswith(CLOUDFLARE_GATEWAY) else "/openai/deployments"
         return f"{route.base_url}{prefix}/{deployment}/{task}?api-version={version}"
 
     def headers(self, route: Route) -> list[tuple[str, str]]:
         return [("api-key", route.key), *route.provider.headers.items()]
+
+
+def _v1_query(query: str, version: str) -> str:
+    """The caller's, but for the version: that is the channel's to choose."""
+    members = [part for part in query.split("&") if part and not part.startswith("api-version=")]
+    if version == "preview":
+        members.append("api-version=preview")
+    return "?" + "&".join(members) if members else ""
 
 
 ADAPTERS: dict[str, OpenAI] = {"openai": OpenAI(), "azure-openai": Azure()}

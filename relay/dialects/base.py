@@ -13,7 +13,7 @@ from typing import Protocol
 from relay.errors import NotFound, RelayError
 from relay.neutral.events import Answer, Event, Pictures, Ranked, Vectors
 from relay.neutral.request import Chat, Request
-from relay.types import Attempt, Call, Head, Mode
+from relay.types import Attempt, Call, Head, Mode, Route
 
 Whole = Answer | Vectors | Ranked | Pictures
 
@@ -49,6 +49,14 @@ class Dialect(ABC):
     def listened(self, call: Call) -> Request:
         """What a reader has to know of a request whose bytes are passed on: its kind, how many answers to expect."""
         return Chat([], stream=call.stream) if call.mode in (Mode.CHAT, Mode.RESPONSES) else self.neutral(call)
+
+    def is_native(self, route: Route, mode: Mode) -> bool:
+        """Whether the channel's upstream takes such calls as they are."""
+        return route.provider.protocol in self.native and mode in route.provider.modes
+
+    def keeps(self, call: Call) -> bool:
+        """Whether an upstream that is native will keep the answer, to be gone on from under its id."""
+        return False
 
     @abstractmethod
     def native_body(self, call: Call, attempt: Attempt) -> bytes:

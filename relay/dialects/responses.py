@@ -32,6 +32,9 @@ class ResponsesDialect(Dialect):
     def neutral(self, call: Call) -> Chat:
         return responses_request.neutral(call.document)
 
+    def keeps(self, call: Call) -> bool:
+        return call.document.get("store") is not False  # kept unless it says otherwise
+
     def native_body(self, call: Call, attempt: Attempt) -> bytes:
         changes: dict[str, Any] = {}
         if attempt.model != call.model:

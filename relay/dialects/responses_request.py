@@ -53,7 +53,14 @@ def read(head: Head, body: bytes) -> Call:
         raise refused("max_output_tokens is invalid")
     call.max_tokens = maximum or None
     call.prompt_estimate = _estimate(document)
+    call.needs_native = next((name for name in (*KEPT_AT_OPENAI, "store") if _kept(document, name)), "")
+    call.continues = text(document, "previous_response_id")
     return call
+
+
+def _kept(document: Json, name: str) -> bool:
+    """Whether a member asks for something that is kept from one call to the next. Left out, `store` is no wish."""
+    return document.get(name) is True if name == "store" else bool(document.get(name))
 
 
 def _estimate(document: Json) -> int:
@@ -84,8 +91,8 @@ def _weigh(value: Any) -> tuple[int, int]:
 
 def neutral(document: Json) -> Chat:
     """Raises BadRequest."""
-    for name in KEPT_AT_OPENAI:
-        if document.get(name):
+    for name in (*KEPT_AT_OPENAI, "store"):
+        if _kept(document, name):
             raise refused(f"this channel's upstream cannot use {name}: it keeps nothing between calls")
     conversation = read_input(document.get("input"))
     instructions = text(document, "instructions")

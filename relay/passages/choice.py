@@ -31,7 +31,7 @@ def find(worker: Worker, dialect: Dialect, call: Call, attempt: Attempt, lifelin
     if type(dialect) is OpenAIDialect and (channels := OPENAI_ADAPTERS.get(protocol)) is not None:
         return Untouched(worker.clients, channels, call, attempt, lifeline, always_usage=worker.limits.always_usage)
     outside = Outside(worker.clients, worker.credentials, worker.contents, route.proxy)
-    if protocol in dialect.native and call.mode in route.provider.modes:
+    if dialect.is_native(route, call.mode):
         return Overheard(outside, LISTENERS.get(dialect.name, ADAPTERS)[protocol], dialect, call, attempt)
     adapter = ADAPTERS.get(protocol)
     if adapter is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from relay.adapters.base import Adapter, Job, UpstreamAnswer
 from relay.dialects.base import Dialect
 from relay.errors import RelayError, UpstreamError
-from relay.neutral.events import Started
+from relay.neutral.events import Event, Started
 from relay.outside import Outside
 from relay.passages.base import Flow, Headers, Passage
 from relay.passages.events import note
@@ -55,6 +55,7 @@ class Overheard(Passage):
         if isinstance(read, list):
             for event in read:
                 note(generated, event)
+                _note_id(generated, event, self._dialect, self._call)
         else:
             generated.usage = read.usage
         if generated.error is not None:
@@ -82,6 +83,7 @@ class OverheardFlow:
     def feed(self, chunk: bytes) -> bytes:
         for event in self._reader.feed(chunk):
             note(self.generated, event)
+            _note_id(self.generated, event, self._dialect, self._call)
             self._begun = self._begun or not isinstance(event, Started)
         self._error_told = self.generated.error is not None
         if not self._begun:
@@ -102,3 +104,8 @@ class OverheardFlow:
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
         return self._dialect.writer(self._call).fail(error, request_id)
+
+
+def _note_id(generated: Generated, event: Event, dialect: Dialect, call: Call) -> None:
+    if isinstance(event, Started) and dialect.keeps(call):
+        generated.kept_as = event.id

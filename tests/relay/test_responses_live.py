@@ -124,12 +124,12 @@ def test_a_tool_of_openais_servers_is_refused_where_the_provider_has_none(payer:
 
 def test_a_provider_of_responses_gets_the_request_as_it_is(payer: Payer) -> None:
     tools = [{"type": "web_search"}]
-    response = payer.sdk.responses.create(model=NATIVE, input="Hello", tools=tools, previous_response_id="resp_0")
+    response = payer.sdk.responses.create(model=NATIVE, input="Hello", tools=tools, conversation="conv_0")
 
     assert (response.id, response.output_text) == ("resp_native", "Hello")
     assert Native.seen[-1] == (
         "/v1/responses",
-        {"model": NATIVE, "input": "Hello", "tools": tools, "previous_response_id": "resp_0"},
+        {"model": NATIVE, "input": "Hello", "tools": tools, "conversation": "conv_0"},
     )
     assert counted(payer) == (40, 2)
 

@@ -158,7 +158,6 @@ def test_tools_their_choice_and_the_form_of_the_answer():
         reasoning={"effort": "high", "summary": "auto"},
         prompt_cache_key="k",
         metadata={"a": "b"},
-        store=True,
         truncation="auto",
         include=["reasoning.encrypted_content"],
     )
@@ -187,6 +186,7 @@ def test_a_tool_of_openais_servers_is_refused_by_its_name(kind):
     [
         {"previous_response_id": "resp_1"},
         {"conversation": "conv_1"},
+        {"store": True},
         {"prompt": {"id": "pmpt_1"}},
         {"input": [{"type": "item_reference", "id": "msg_1"}]},
         {"input": [{"type": "web_search_call", "id": "ws_1"}]},
