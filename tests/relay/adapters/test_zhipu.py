@@ -16,6 +16,7 @@ from relay.neutral.request import (
     Embeddings,
     Images,
     Json,
+    OutputFormat,
     Request,
     Text,
     Thinking,
@@ -73,6 +74,16 @@ async def test_what_is_asked_keeps_to_the_upstreams_bounds(chat: Chat, member: s
 
 async def test_newer_models_take_an_effort() -> None:
     assert (await sent(Chat(HELLO, thinking=Thinking("high")), "glm-5.2"))["reasoning_effort"] == "high"
+
+
+async def test_a_schema_is_told_in_words_beside_the_json_mode() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    body = await sent(Chat(HELLO, system=[Text("Be brief.")], output=OutputFormat("schema", schema, "place")))
+
+    assert body["response_format"] == {"type": "json_object"}
+    system = "".join(message["content"] for message in body["messages"] if message["role"] == "system")
+    assert "Be brief." in system
+    assert orjson.dumps(schema).decode() in system
 
 
 async def test_an_image_goes_as_data() -> None:

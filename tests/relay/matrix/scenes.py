@@ -8,7 +8,7 @@ must have survived the way there.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -40,6 +40,7 @@ class Scene(StrEnum):
     PICTURE = "What is in the picture?"
     DESCRIBE = "Describe Oslo as JSON."
     THINK = "Think before you greet."
+    PONDER = "Think before you look up how warm it is in Oslo and in Rome."
     REFUSED_400 = "Be refused with 400."
     REFUSED_401 = "Be refused with 401."
     REFUSED_429 = "Be refused with 429."
@@ -80,6 +81,7 @@ ANSWERS = {
     Scene.PICTURE: Said("A red square.", figures=Figures(1500, 17)),
     Scene.DESCRIBE: Said(DESCRIBED, figures=Figures(1600, 19)),
     Scene.THINK: Said("Hello, after thought.", "A greeting is wanted.", figures=Figures(1700, 90, reasoning=64)),
+    Scene.PONDER: Said(thought="Two cities are asked for.", calls=CALLS, figures=Figures(1800, 99, reasoning=42)),
     Scene.FAILS: Said("Hello, and", figures=Figures(1203, 31), ending=Scene.FAILS),
     Scene.BREAKS_OFF: Said("Hello, and", figures=Figures(1203, 31), ending=Scene.BREAKS_OFF),
 }
@@ -155,7 +157,7 @@ def play(heard: Heard) -> Said:
     need(INSTRUCTIONS in heard.system, "the instructions are lost")
     answer = ANSWERS[scene]
     match scene:
-        case Scene.WEATHER:
+        case Scene.WEATHER | Scene.PONDER:
             need(outline(heard.tools.get(TOOL)) == outline(CITY), f"the tool is lost: {heard.tools}")
             if heard.results:
                 given = [json.loads(result) for result in heard.results]
@@ -165,8 +167,8 @@ def play(heard: Heard) -> Said:
             need(heard.pictures == [PICTURE], "the picture is lost")
         case Scene.DESCRIBE:
             need(outline(heard.schema) == outline(PLACE), f"the schema is lost: {heard.schema}")
-        case Scene.THINK:
-            need(heard.thinks, "nobody asked to think")
-            if not heard.shows_thoughts:
-                return Said(answer.text, figures=answer.figures)
+    if answer.thought:
+        need(heard.thinks, "nobody asked to think")
+        if not heard.shows_thoughts:
+            return replace(answer, thought="")
     return answer

@@ -14,7 +14,7 @@ import pytest
 from tests.relay.matrix import clients, table, upstreams
 from tests.relay.matrix.clients import Answer, Client, Question
 from tests.relay.matrix.conftest import Charged, Matrix, price
-from tests.relay.matrix.scenes import ANSWERS, CALLS, RESULTS, RESULTS_SEEN, Figures, Said, Scene
+from tests.relay.matrix.scenes import ANSWERS, CALLS, INSTRUCTIONS, RESULTS, RESULTS_SEEN, Figures, Said, Scene
 from tests.relay.matrix.upstreams import Upstream
 
 DIALECTS = [kind.name for kind in clients.KINDS]
@@ -54,16 +54,57 @@ def test_the_table_has_every_cell_and_no_other() -> None:
     assert table.section() == table.written(table.documented(), DIALECTS, list(upstreams.NAMES))
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("upstream", upstreams.NAMES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_model_that_thought_before_its_calls_goes_on_after_their_results(
+    dialect: str, upstream: str, stream: bool, matrix: Matrix
+) -> None:
+    """Some models want their signed thoughts back with the results, and no dialect but their own was made for that."""
+    client, provider = matrix.clients[dialect], matrix.upstreams[upstream]
+    provider.violations.clear()
+    matrix.charged()
+
+    asked = says(matrix, client, provider, Scene.PONDER, stream)
+    goes_on(matrix, client, provider, Question(provider.model(Scene.PONDER), Scene.PONDER, stream), asked)
+
+    assert not provider.violations
+
+
+@pytest.mark.parametrize("upstream", ["Gemini", "Vertex AI (Gemini)", "Vertex AI (Claude)"])
+def test_thoughts_that_chat_does_not_ask_for_are_shown_to_who_does(upstream: str, matrix: Matrix) -> None:
+    request = {
+        "model": matrix.upstreams[upstream].model(Scene.THINK),
+        "messages": [
+            {"role": "system", "content": INSTRUCTIONS},
+            {"role": "user", "content": Scene.THINK.value},
+        ],
+        "reasoning_effort": "medium",
+        "include_reasoning": True,
+    }
+    status, answer = matrix.gateway.call(matrix.account.key, "POST", "/v1/chat/completions", request)
+
+    assert status == 200
+    assert answer["choices"][0]["message"]["reasoning_content"] == ANSWERS[Scene.THINK].thought
+
+
 def says(matrix: Matrix, client: Client, upstream: Upstream, scene: Scene, stream: bool = False) -> Answer:
     """One question, answered as the scene has it, and charged."""
     question = Question(upstream.model(scene), scene, stream)
     answer = client.ask(question)
-    shows(answer, ANSWERS[scene], upstream)
+    shows(answer, ANSWERS[scene])
     charged(matrix, upstream, question, answer.figures, ANSWERS[scene].figures)
     return answer
 
 
-def shows(answer: Answer, said: Said, upstream: Upstream) -> None:
+def goes_on(matrix: Matrix, client: Client, upstream: Upstream, question: Question, asked: Answer) -> None:
+    """The same conversation with what the called tools gave."""
+    answer = client.go_on(question, asked, list(RESULTS))
+    shows(answer, RESULTS_SEEN)
+    charged(matrix, upstream, question, answer.figures, RESULTS_SEEN.figures)
+
+
+def shows(answer: Answer, said: Said) -> None:
     assert answer.text == said.text
     assert [call.arguments for call in answer.calls] == [ARGUMENTS[arguments] for arguments in said.calls]
     assert answer.thought in ("", said.thought)
@@ -92,10 +133,7 @@ def stream(matrix: Matrix, client: Client, upstream: Upstream) -> str:
 def tool(matrix: Matrix, client: Client, upstream: Upstream, stream: bool = False) -> str:
     """Two calls at once, and the conversation that goes on with what they gave."""
     asked = says(matrix, client, upstream, Scene.WEATHER, stream)
-    question = Question(upstream.model(Scene.WEATHER), Scene.WEATHER, stream)
-    answer = client.go_on(question, asked, list(RESULTS))
-    shows(answer, RESULTS_SEEN, upstream)
-    charged(matrix, upstream, question, answer.figures, RESULTS_SEEN.figures)
+    goes_on(matrix, client, upstream, Question(upstream.model(Scene.WEATHER), Scene.WEATHER, stream), asked)
     return YES
 
 

@@ -90,10 +90,10 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, messages: list[Json]) -> Json:
     request: Json = {"model": question.model, "max_tokens": MAXIMUM, "system": INSTRUCTIONS, "messages": messages}
     match question.scene:
-        case Scene.WEATHER:
+        case Scene.WEATHER | Scene.PONDER:
             request["tools"] = [{"name": TOOL, "description": TOOL_PURPOSE, "input_schema": CITY}]
         case Scene.DESCRIBE:
             request["output_config"] = {"format": {"type": "json_schema", "schema": PLACE}}
-        case Scene.THINK:
-            request["thinking"] = {"type": "enabled", "budget_tokens": BUDGET}
+    if question.scene in (Scene.THINK, Scene.PONDER):
+        request["thinking"] = {"type": "enabled", "budget_tokens": BUDGET}
     return request

@@ -90,11 +90,11 @@ def _opening(question: Question) -> list[Any]:
 def _config(question: Question) -> types.GenerateContentConfig:
     config: Json = {"system_instruction": INSTRUCTIONS}
     match question.scene:
-        case Scene.WEATHER:
+        case Scene.WEATHER | Scene.PONDER:
             function = types.FunctionDeclaration(name=TOOL, description=TOOL_PURPOSE, parameters_json_schema=CITY)
             config["tools"] = [types.Tool(function_declarations=[function])]
         case Scene.DESCRIBE:
             config |= {"response_mime_type": "application/json", "response_json_schema": PLACE}
-        case Scene.THINK:
-            config["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=BUDGET)
+    if question.scene in (Scene.THINK, Scene.PONDER):
+        config["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=BUDGET)
     return types.GenerateContentConfig(**config)

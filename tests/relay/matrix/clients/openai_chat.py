@@ -90,14 +90,14 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, messages: list[Json]) -> Json:
     request: Json = {"model": question.model, "messages": messages}
     match question.scene:
-        case Scene.WEATHER:
+        case Scene.WEATHER | Scene.PONDER:
             function = {"name": TOOL, "description": TOOL_PURPOSE, "parameters": CITY}
             request["tools"] = [{"type": "function", "function": function}]
         case Scene.DESCRIBE:
             described = {"name": "place", "schema": PLACE, "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": described}
-        case Scene.THINK:
-            request["reasoning_effort"] = "medium"
+    if question.scene in (Scene.THINK, Scene.PONDER):
+        request["reasoning_effort"] = "medium"
     if question.stream:
         request |= {"stream": True, "stream_options": {"include_usage": True}}
     return request

@@ -89,11 +89,11 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, items: list[Json]) -> Json:
     request: Json = {"model": question.model, "instructions": INSTRUCTIONS, "input": items}
     match question.scene:
-        case Scene.WEATHER:
+        case Scene.WEATHER | Scene.PONDER:
             tool = {"type": "function", "name": TOOL, "description": TOOL_PURPOSE, "parameters": CITY, "strict": False}
             request["tools"] = [tool]
         case Scene.DESCRIBE:
             request["text"] = {"format": {"type": "json_schema", "name": "place", "schema": PLACE, "strict": True}}
-        case Scene.THINK:
-            request["reasoning"] = {"effort": "medium", "summary": "auto"}
+    if question.scene in (Scene.THINK, Scene.PONDER):
+        request["reasoning"] = {"effort": "medium", "summary": "auto"}
     return request

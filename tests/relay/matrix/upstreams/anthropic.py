@@ -90,6 +90,9 @@ def hear(body: Json, kinds: frozenset[str] = EITHER) -> Heard:
         heard.schema = wanted["format"]["schema"]
         need(heard.schema.get("additionalProperties") is False, "additionalProperties must be false")
     _messages(heard, body["messages"])
+    if body.get("thinking", {}).get("type") == "enabled" and heard.results:
+        first = body["messages"][-2]["content"][0]["type"]
+        need(first == "thinking", f"expected thinking or redacted_thinking, but found {first}")
     return heard
 
 

@@ -125,6 +125,8 @@ def hear(body: Json, model: str, stream: bool) -> Heard:
         need(structure["type"] == "json_schema", "outputConfig.textFormat.type")
         heard.schema = orjson.loads(structure["structure"]["jsonSchema"]["schema"])
     _messages(heard, body["messages"])
+    if thinking is not None and heard.results:
+        need("reasoningContent" in body["messages"][-2]["content"][0], "expected thinking, but found tool_use")
     need(heard.tools or not heard.results, "toolConfig must be defined where toolResult blocks are")
     return heard
 

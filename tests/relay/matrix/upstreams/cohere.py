@@ -29,7 +29,7 @@ class Cohere(Upstream):
     name = "Cohere"
     channel_type = 35
     key = "co-cohere"
-    models = {None: CHAT, Scene.PICTURE: SEES, Scene.THINK: THINKS}
+    models = {None: CHAT, Scene.PICTURE: SEES, Scene.THINK: THINKS, Scene.PONDER: THINKS}
     others = (RANKS,)
     tells = frozenset({"cached"})
 
