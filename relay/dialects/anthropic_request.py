@@ -2,7 +2,7 @@
 
 https://platform.claude.com/docs/en/api/messages and /api/messages-count-tokens. Members nobody else knows (beta
 features such as `context_management`) stay in the caller's bytes for Anthropic's own channels and are left out
-elsewhere; what would change the answer if left out is refused.
+elsewhere; what would change the answer if left out is refused. Tools: relay.dialects.anthropic_tools.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import math
 from typing import Any
 
 from relay import splice
+from relay.dialects import anthropic_tools
 from relay.dialects.anthropic_content import parts, refused, texts
 from relay.dialects.anthropic_count import estimate
-from relay.neutral.request import Chat, Json, OutputFormat, Text, Thinking, Tool, ToolChoice, ToolResult, Turn
+from relay.neutral.request import Chat, Json, OutputFormat, Text, Thinking, ToolResult, Turn
 from relay.types import Call, Head, Mode
 
 COUNT_TOKENS = "/count_tokens"  # the end of the path of requests that only count
 MAX_TOKENS = 1_073_741_823  # as for OpenAI's requests
 LONGEST_USER = 64  # characters that OpenAI takes as `user`; Claude Code sends more
-CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 TIERS = {"auto": "auto", "standard_only": "default"}  # by their names in OpenAI's API
 ONLY_NATIVE = ("mcp_servers", "container")  # tools and files that live at Anthropic
 
@@ -86,8 +86,7 @@ def neutral(document: Json) -> Chat:
     chat = Chat(turns, [*texts(document.get("system"), "system"), *later])
     chat.stream = _stream(document)
     chat.max_tokens = document.get("max_tokens")
-    chat.tools = _tools(document.get("tools"))
-    chat.tool_choice, chat.parallel_tools = _choice(document.get("tool_choice"))
+    chat.tools, chat.tool_choice, chat.parallel_tools = anthropic_tools.read(document)
     chat.temperature = _number(document, "temperature")
     chat.top_p = _number(document, "top_p")
     top_k = _number(document, "top_k")
@@ -122,48 +121,6 @@ def _turns(messages: list[Json]) -> tuple[list[Turn], list[Text]]:
             case _:
                 raise refused(f"{where}.role", "Input should be 'user', 'assistant' or 'system'")
     return turns, system
-
-
-def _tools(value: Any) -> list[Tool]:
-    tools: list[Tool] = []
-    for index, tool in enumerate(_list(value, "tools")):
-        where = f"tools.{index}"
-        if not isinstance(tool, dict) or not isinstance(tool.get("name", ""), str):
-            raise refused(where, "Input should be an object with a name")
-        kind = tool.get("type")
-        if kind not in (None, "custom"):
-            raise refused(where, f"tools of type {str(kind)[:60]!r} are served by Anthropic's own channels only")
-        if not tool.get("name"):
-            raise refused(f"{where}.name", "Field required")
-        schema, strict, cache = tool.get("input_schema"), tool.get("strict"), tool.get("cache_control")
-        if not isinstance(schema, dict):
-            raise refused(f"{where}.input_schema", "Field required" if schema is None else "Input should be an object")
-        description = tool.get("description")
-        tools.append(
-            Tool(
-                tool["name"],
-                description if isinstance(description, str) else "",
-                schema,
-                strict if isinstance(strict, bool) else None,
-                cache if isinstance(cache, dict) else None,
-            )
-        )
-    return tools
-
-
-def _choice(value: Any) -> tuple[ToolChoice | None, bool | None]:
-    """(choice, parallel calls allowed); None where nothing is said."""
-    if value is None:
-        return None, None
-    kind = CHOICES.get(str(value.get("type"))) if isinstance(value, dict) else None
-    if kind is None:
-        raise refused("tool_choice", "Input should have the type 'auto', 'any', 'tool' or 'none'")
-    parallel = False if value.get("disable_parallel_tool_use") is True else None
-    if kind == "named":
-        if not isinstance(value.get("name"), str):
-            raise refused("tool_choice.name", "Field required")
-        return ToolChoice("named", value["name"]), parallel
-    return ToolChoice(kind), parallel  # type: ignore[arg-type]  # the table holds the words
 
 
 def _thinking(document: Json) -> Thinking | None:
@@ -219,18 +176,10 @@ def _mark_last(chat: Chat, cache: Json) -> None:
 
 
 def _stops(value: Any) -> list[str]:
-    stops = _list(value, "stop_sequences")
-    if not all(isinstance(stop, str) for stop in stops):
+    stops = [] if value is None else value
+    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
         raise refused("stop_sequences", "Input should be a list of strings")
     return stops
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise refused(name, "Input should be a valid list")
-    return value
 
 
 def _number(document: Json, name: str) -> float | None:

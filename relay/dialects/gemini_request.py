@@ -114,18 +114,20 @@ def chat(raw: Json, stream: bool = False) -> Chat:
     if text(document, "cachedContent"):
         raise refused("cachedContent belongs to one Gemini channel; this model's channel speaks another protocol")
     config = inner(document, "generationConfig")
-    tools, allowed = _tools(document)
+    tools, own = _tools(document)
     choice, names = _choice(inner(inner(document, "toolConfig"), "functionCallingConfig"))
     if names:
         tools = [tool for tool in tools if tool.name in names]
         if not tools:
             raise refused("allowedFunctionNames: no such function")
+    if own and not tools and choice and choice.kind == "required":
+        raise refused(f"mode ANY, but this model's channel cannot run {', '.join(own)}, which is Gemini's own"[:200])
     return Chat(
         turns=Conversation().read(inners(document, "contents")),
         system=system(document),
         stream=stream,
         tools=tools,
-        tool_choice=choice if allowed else None,
+        tool_choice=choice if tools else None,
         max_tokens=whole(config, "maxOutputTokens") or None,
         temperature=number(config, "temperature"),
         top_p=number(config, "topP"),
@@ -143,15 +145,15 @@ def chat(raw: Json, stream: bool = False) -> Chat:
     )
 
 
-def _tools(document: Json) -> tuple[list[Tool], bool]:
-    """(functions, whether there are any)."""
-    tools = []
+def _tools(document: Json) -> tuple[list[Tool], list[str]]:
+    """(functions, Gemini's own tools). The latter (googleSearch, urlContext …) are left out: a model that
+    may use a tool may also do without, and no request can force these. https://ai.google.dev/api/caching#Tool"""
+    tools: list[Tool] = []
+    own: list[str] = []
     for entry in inners(document, "tools"):
-        for name, value in entry.items():
-            if name != "functionDeclarations" and value is not None:
-                raise refused(f"tools: {name} is Gemini's own; this model's channel speaks another protocol"[:200])
+        own += [name for name, value in entry.items() if name != "functionDeclarations" and value is not None]
         tools += [_tool(declaration) for declaration in inners(entry, "functionDeclarations")]
-    return tools, bool(tools)
+    return tools, own
 
 
 def _tool(declaration: Json) -> Tool:

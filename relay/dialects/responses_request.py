@@ -1,7 +1,7 @@
 """Requests of OpenAI's Responses API: read and checked, and in the neutral form for upstreams that have no such API.
 
-https://platform.openai.com/docs/api-reference/responses/create. Whatever only OpenAI can do (tools it runs itself,
-what it keeps from one call to the next) is refused for other upstreams, never left out silently.
+https://platform.openai.com/docs/api-reference/responses/create. What would change the answer if it were left out (what
+OpenAI keeps from one call to the next) is refused for other upstreams; tools: relay.dialects.responses_tools.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from relay import splice
-from relay.adapters import shape
+from relay.dialects import responses_tools
 from relay.dialects.members import flag, items, mapping, number, refused, text, whole
 from relay.dialects.openai import MAX_TOKENS
 from relay.dialects.openai_request import EFFORTS
-from relay.dialects.responses_input import Declared, read_input
-from relay.neutral.request import Chat, Json, OutputFormat, Text, Thinking, Tool, ToolChoice
+from relay.dialects.responses_input import read_input
+from relay.neutral.request import Chat, Json, OutputFormat, Text, Thinking
 from relay.sizing import PER_FILE, PER_IMAGE, PER_MESSAGE, tokens_of
 from relay.types import Call, Head, Mode
 
 KEPT_AT_OPENAI = ("previous_response_id", "conversation", "prompt", "context_management")
 EXTRA = ("service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
-CUSTOM_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
 def read(head: Head, body: bytes) -> Call:
@@ -99,13 +98,14 @@ def neutral(document: Json) -> Chat:
     system = [Text(instructions), *conversation.system] if instructions else conversation.system
     if not conversation.turns and not system:
         raise refused("field input is required")
+    tools, choice = responses_tools.read(document)
     return Chat(
         turns=conversation.turns,
         system=system,
         stream=bool(flag(document, "stream")),
-        tools=_tools(document),
-        tool_choice=_tool_choice(document),
-        parallel_tools=flag(document, "parallel_tool_calls"),
+        tools=tools,
+        tool_choice=choice,
+        parallel_tools=flag(document, "parallel_tool_calls") if tools else None,
         max_tokens=whole(document, "max_output_tokens") or None,
         temperature=number(document, "temperature"),
         top_p=number(document, "top_p"),
@@ -122,65 +122,6 @@ def _extra(document: Json) -> Json:
     extra = {name: document[name] for name in EXTRA if document.get(name) is not None}
     verbosity = text(mapping(document, "text") or {}, "verbosity")
     return {**extra, "verbosity": verbosity} if verbosity else extra
-
-
-def declared(document: Json, namespace: str = "") -> dict[str, Declared]:
-    """The tools by the flat names an upstream calls them by. Of any document: what is no such tool is left out."""
-    known: dict[str, Declared] = {}
-    for entry in shape.items(document.get("tools")):
-        kind, name = entry.get("type"), shape.text(entry.get("name"))
-        if kind == "namespace" and not namespace:
-            known |= declared(entry, name)
-        elif kind in ("function", "custom"):
-            one = Declared(name, namespace, kind == "custom")
-            known[one.flat] = one
-    return known
-
-
-def _tools(document: Json, namespace: str = "") -> list[Tool]:
-    tools: list[Tool] = []
-    for entry in items(document, "tools"):
-        kind = entry.get("type")
-        if kind == "namespace" and not namespace:
-            tools += _tools(entry, text(entry, "name"))
-            continue
-        if kind not in ("function", "custom"):
-            raise refused(
-                f"tools: this channel's upstream cannot run {kind!r}, a tool of OpenAI's own servers; "
-                "leave it out of the request, or turn it off in the program that sends it"
-            )
-        known = Declared(text(entry, "name"), namespace, kind == "custom")
-        if not known.name:
-            raise refused("tools: a function without a name")
-        if known.custom:
-            tools.append(Tool(known.flat, _described(entry), CUSTOM_INPUT))
-        else:
-            parameters, strict = mapping(entry, "parameters"), flag(entry, "strict")
-            tools.append(Tool(known.flat, text(entry, "description"), parameters, strict))
-    return tools
-
-
-def _described(entry: Json) -> str:
-    """What a custom tool takes is told in words: other upstreams cannot be held to a grammar."""
-    form = mapping(entry, "format") or {}
-    grammar = text(form, "definition")
-    told = f"The input must follow this {text(form, 'syntax')} grammar:\n{grammar}" if grammar else ""
-    return "\n\n".join(part for part in (text(entry, "description"), told) if part)
-
-
-def _tool_choice(document: Json) -> ToolChoice | None:
-    choice = document.get("tool_choice")
-    match choice:
-        case None:
-            return None
-        case "auto" | "none" | "required":
-            return ToolChoice(choice)
-        case {"type": "function" | "custom", "name": str(name)} if name:
-            named = [flat for flat, known in declared(document).items() if known.name == name]
-            return ToolChoice("named", named[0] if named else name)
-        case {"type": "allowed_tools", "mode": "auto" | "required" as mode}:
-            return ToolChoice(mode)
-    raise refused("tool_choice: this channel's upstream can be told auto, none, required or the name of a function")
 
 
 def _output(document: Json) -> OutputFormat | None:

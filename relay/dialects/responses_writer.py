@@ -14,7 +14,7 @@ import orjson
 
 from billing.pricing import Usage
 from relay.adapters.shape import mapping, texts
-from relay.dialects import responses_request
+from relay.dialects import responses_tools
 from relay.dialects.openai_writer import picture, prefixed
 from relay.dialects.responses_input import Declared
 from relay.dialects.responses_items import CustomCall, Events, FunctionCall, Item, Message, Picture, Reasoning
@@ -61,7 +61,7 @@ class ResponseWriter:
     """One answer. `response` is the object as it stands; a response has one choice, so others are left out."""
 
     def __init__(self, call: Call) -> None:
-        self._known = responses_request.declared(call.document)
+        self._known = responses_tools.declared(call.document)
         self._seals = "reasoning.encrypted_content" in texts(call.document.get("include"))
         self._number = 0
         self._items: list[Item] = []

@@ -115,9 +115,9 @@ def test_a_stream_that_breaks_ends_as_failed_and_is_billed_for_what_came(payer: 
     assert counted(payer)[1] > 0
 
 
-def test_a_tool_of_openais_servers_is_refused_where_the_provider_has_none(payer: Payer) -> None:
-    with pytest.raises(openai.BadRequestError, match="cannot run 'web_search'"):
-        payer.sdk.responses.create(model=CHAT, input="Hello", tools=[{"type": "web_search"}])
+def test_a_forced_tool_of_openais_servers_is_refused_where_the_provider_has_none(payer: Payer) -> None:
+    with pytest.raises(openai.BadRequestError, match="none of these tools of OpenAI's own"):
+        payer.sdk.responses.create(model=CHAT, input="Hello", tools=[{"type": "web_search"}], tool_choice="required")
 
     assert payer.charged() == 0
 

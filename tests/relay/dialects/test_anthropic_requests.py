@@ -34,6 +34,7 @@ from relay.types import Attempt, Call, Head, Mode
 from tests.relay.adapters.test_anthropic import EITHER, PIXEL, route
 from tests.relay.wire.strategies import json_values
 
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 HI = [{"role": "user", "content": "Hi"}]
 MARK = {"type": "ephemeral"}
 
@@ -274,10 +275,21 @@ class TestTranslation:
 
         assert chat.turns[1].parts == [Text("A"), Text("B", MARK)]
 
+    def test_tools_of_anthropics_own_are_left_out(self) -> None:
+        mine = {"name": "look", "input_schema": {"type": "object"}}
+        for choice in ("auto", "any", "none"):
+            chat = asked(tools=[SEARCH, mine, {"type": "bash_20250124", "name": "bash"}], tool_choice={"type": choice})
+            assert [tool.name for tool in chat.tools] == ["look"]
+            assert chat.tool_choice is not None
+
+        alone = asked(tools=[SEARCH], tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+        assert (alone.tools, alone.tool_choice, alone.parallel_tools) == ([], None, None)
+
     @pytest.mark.parametrize(
         ("members", "problem"),
         [
-            ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0: tools of type 'web_search_"),
+            ({"tools": [SEARCH], "tool_choice": {"type": "any"}}, "tool_choice: web_search can be run by"),
+            ({"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice: web_search"),
             ({"mcp_servers": [{"type": "url", "url": "https://m.example"}]}, "mcp_servers: served by Anthropic's own"),
             ({"container": "c_1"}, "container: served by Anthropic's own"),
             ({"max_tokens": 0}, "max_tokens: 0"),

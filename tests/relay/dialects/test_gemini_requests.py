@@ -330,12 +330,23 @@ def test_choices_of_functions(config: Json, choice: ToolChoice | None, left: lis
     assert [tool.name for tool in made.tools] == left
 
 
+@pytest.mark.parametrize("name", ["googleSearch", "code_execution", "urlContext"])
+@pytest.mark.parametrize("mode", ["AUTO", "NONE", "ANY"])
+def test_tools_of_geminis_own_are_left_out(name: str, mode: str) -> None:
+    made = chat(
+        tools=[{name: {}}, {"functionDeclarations": [{"name": "f"}]}],
+        toolConfig={"functionCallingConfig": {"mode": mode}},
+    )
+    assert [tool.name for tool in made.tools] == ["f"]
+
+    alone = chat(tools=[{name: {}}])
+    assert (alone.tools, alone.tool_choice) == ([], None)
+
+
 @pytest.mark.parametrize(
     "members",
     [
-        {"tools": [{"googleSearch": {}}]},
-        {"tools": [{"code_execution": {}}]},
-        {"tools": [{"urlContext": {}}]},
+        {"tools": [{"googleSearch": {}}], "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
         {"cachedContent": "cachedContents/x"},
         {"generationConfig": {"responseMimeType": "text/x.enum"}},
         {"generationConfig": {"thinkingConfig": {"thinkingLevel": "VERY"}}},

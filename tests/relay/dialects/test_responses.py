@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from billing import tokens
 from billing.pricing import Usage
-from relay.dialects import responses_request
+from relay.dialects import responses_tools
 from relay.dialects.responses import ResponsesDialect
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import (
@@ -176,9 +176,37 @@ def test_tools_their_choice_and_the_form_of_the_answer():
         *("code_interpreter", "local_shell", "shell", "apply_patch"),
     ],
 )
-def test_a_tool_of_openais_servers_is_refused_by_its_name(kind):
-    with pytest.raises(BadRequest, match=f"cannot run '{kind}'"):
-        neutral(tools=[{"type": kind}])
+def test_a_tool_of_openais_own_is_left_out(kind):
+    chat = neutral(tools=[{"type": kind}, LOOK], tool_choice="auto")
+    assert ([tool.name for tool in chat.tools], chat.tool_choice) == (["look"], ToolChoice("auto"))
+
+    alone = neutral(tools=[{"type": kind}], tool_choice="auto", parallel_tool_calls=True)
+    assert (alone.tools, alone.tool_choice, alone.parallel_tools) == ([], None, None)
+
+
+def test_beside_tools_of_openais_own_a_function_can_be_forced():
+    tools = [{"type": "web_search"}, LOOK]
+    assert neutral(tools=tools, tool_choice="required").tool_choice == ToolChoice("required")
+    named = {"type": "function", "name": "look"}
+    assert neutral(tools=tools, tool_choice=named).tool_choice == ToolChoice("named", "look")
+    allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}, named]}
+    assert neutral(tools=tools, tool_choice=allowed).tool_choice == ToolChoice("required")
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice"),
+    [
+        ([{"type": "web_search"}, LOOK], {"type": "web_search"}),
+        ([{"type": "web_search"}], "required"),
+        (
+            [{"type": "web_search"}, LOOK],
+            {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]},
+        ),
+    ],
+)
+def test_a_tool_of_openais_own_that_is_forced_is_refused(tools, choice):
+    with pytest.raises(BadRequest, match="tool_choice"):
+        neutral(tools=tools, tool_choice=choice)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +221,8 @@ def test_a_tool_of_openais_servers_is_refused_by_its_name(kind):
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
         {"input": [{"role": "user", "content": [{"type": "hologram"}]}]},
         {"tool_choice": {"type": "file_search"}},
+        {"tools": [{"name": "f"}]},
+        {"tools": [{"type": 5, "name": "f"}]},
         {"text": {"format": {"type": "grammar"}}},
         {"reasoning": {"effort": "heroic"}},
     ],
@@ -506,7 +536,7 @@ def test_no_document_raises_anything_but_bad_request(document):
         DIALECT.neutral(asked)
     except BadRequest:
         return
-    assert responses_request.declared(asked.document) is not None
+    assert responses_tools.declared(asked.document) is not None
     assert DIALECT.prompt_tokens(asked, "gpt-4o", rough=True) >= 0
     for event in SPOKEN:
         DIALECT.writer(asked).write(event)
