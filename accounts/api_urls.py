@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from accounts import api, api_tokens, api_users, api_verification
+from accounts import api, api_external, api_tokens, api_users, api_verification
 from api.routing import both
 
 urlpatterns = [
@@ -10,6 +10,12 @@ urlpatterns = [
     *both("verification", api_verification.Verification),
     *both("reset_password", api_verification.ResetLink),
     *both("user/reset", api_verification.ResetPassword),
+    *both("oauth/state", api_external.State),
+    *both("oauth/github", api_external.GitHub),
+    *both("oauth/lark", api_external.Lark),
+    *both("oauth/oidc", api_external.Oidc),
+    *both("oauth/wechat", api_external.WeChat),
+    *both("oauth/wechat/bind", api_external.BindWeChat),
     *both("oauth/email/bind", api_verification.BindEmail),
     *both("user/self", api.Self),
     *both("user/dashboard", api.Dashboard),

@@ -83,3 +83,27 @@ class CannotEnable(Refused):
 
 class BadRootToken(Refused):
     """INITIAL_ROOT_TOKEN cannot be used as a key."""
+
+
+class MethodOff(Refused):
+    """Signing in with this provider is switched off, or not set up; the text names the provider."""
+
+
+class NoIdentity(Refused):
+    """The provider knows no such code, or does not tell who got it."""
+
+    text = "返回值非法，用户字段为空，请稍后重试！"
+
+
+class Unreachable(Refused):
+    """The provider gives no answer that could be read in time; the text names it."""
+
+
+class AccountDisabled(Refused):
+    """Or deleted."""
+
+    text = "用户已被封禁"
+
+
+class RegistrationClosed(Refused):
+    text = "管理员关闭了新用户注册"

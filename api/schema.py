@@ -86,6 +86,8 @@ def _answers(operation: Operation, route: str, view: ApiView) -> dict[str, Any]:
         answers["404"] = {"description": "No such route: what stands for the id holds a slash", "content": unknown}
     if operation.bad_request:
         answers["400"] = refusal
+    if operation.forbidden:
+        answers["403"] = refusal
     return dict(sorted(answers.items()))
 
 

@@ -77,6 +77,7 @@ class Operation:
     whole: Shape | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     bad_request: bool = False
+    forbidden: bool = False
 
 
 def _query(text: str) -> Mapping[str, Shape]:
@@ -104,6 +105,12 @@ def _search(component: str, summary: str) -> Operation:
 
 
 _NAMES = listed(TEXT)
+_CODE = _query("code:s state:s")
+_SIGNED_IN_OR_BOUND: Shape = {
+    **members("message:s", {"success": {**FLAG, "const": True}, "data": named("User")}),
+    "required": ["success", "message"],
+    "description": "`data` is who signed in; it is left out, and `message` is `bind`, for who was signed in already.",
+}
 
 OPERATIONS: Mapping[str, Operation] = {
     "GET status": Operation("What a front end must know before anybody signs in", named("Status")),
@@ -124,6 +131,18 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET verification": Operation("Have a code mailed", query=_MAIL),
     "GET reset_password": Operation("Have a link mailed that resets the password", query=_MAIL),
     "POST user/reset": Operation("Reset the password; `data` is the new one", TEXT, bodies.RESET),
+    "GET oauth/state": Operation("A state to take along to a provider", TEXT, query=_query("provider:s")),
+    "GET oauth/github": Operation(
+        "Sign in with GitHub, or bind it", whole=_SIGNED_IN_OR_BOUND, query=_CODE, forbidden=True
+    ),
+    "GET oauth/lark": Operation(
+        "Sign in with Lark, or bind it", whole=_SIGNED_IN_OR_BOUND, query=_CODE, forbidden=True
+    ),
+    "GET oauth/oidc": Operation(
+        "Sign in with OpenID Connect, or bind it", whole=_SIGNED_IN_OR_BOUND, query=_CODE, forbidden=True
+    ),
+    "GET oauth/wechat": Operation("Sign in by a code from WeChat", named("User"), query=_query("code:s")),
+    "GET oauth/wechat/bind": Operation("Bind WeChat by a code", query=_query("code:s")),
     "GET oauth/email/bind": Operation("Set one's e-mail address", query=_query("email:s code:s")),
     "GET user/self": Operation("One's own account", named("User")),
     "PUT user/self": Operation("Change one's own account", body=bodies.OWN_ACCOUNT),

@@ -149,12 +149,16 @@ else:
 GLOBAL_API_RATE_LIMIT = env.integer("GLOBAL_API_RATE_LIMIT", 480, example="480")  # per 180 s and address; 0 is none
 GLOBAL_WEB_RATE_LIMIT = env.integer("GLOBAL_WEB_RATE_LIMIT", 240, example="240")
 
-# --- mail, Turnstile --------------------------------------------------------------------------------------------------
+# --- mail, Turnstile, sign-in elsewhere -------------------------------------------------------------------------------
 
 SMTP_CA_FILE = env.text("SMTP_CA_FILE", example="/etc/ssl/our-ca.pem")
 if SMTP_CA_FILE and not Path(SMTP_CA_FILE).is_file():
     raise env.BadVariable("SMTP_CA_FILE", "there is no such file", "/etc/ssl/our-ca.pem")
 TURNSTILE_VERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+GITHUB_URL = "https://github.com"
+GITHUB_API_URL = "https://api.github.com"
+LARK_URL = "https://open.feishu.cn"
+LARK_PASSPORT_URL = "https://passport.feishu.cn"
 
 # --- channels ---------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models import Sum as Total
 
+from accounts.external.github import marked
 from accounts.models import Role, Token, User, UserStatus, fold
 from accounts.services import IDENTITIES, IDENTITY_LENGTHS, access_token_digest
 from billing.models import EntryKind, LedgerEntry
@@ -164,6 +165,8 @@ class Users:
 
     def _identity(self, row: Row, name: str) -> str | None:
         value = row.text(name).strip()
+        if name == "github_id":  # a login there; here, digits alone are a number that GitHub gave
+            value = marked(value)
         if len(value) > IDENTITY_LENGTHS[name]:
             self.table.adjust(row.id, f"{name} is longer than {IDENTITY_LENGTHS[name]} characters; now none")
             return None

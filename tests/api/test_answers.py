@@ -50,10 +50,11 @@ QUERIES = {"DELETE log": "?target_timestamp=1", "GET verification": "?email=a@ex
 LAST = ("GET user/logout", "GET user/token", "DELETE user/self")  # they end what the caller is known by
 
 # What even root is refused here: mail is not set up, root may not delete itself, no such code was mailed, and the
-# scripted upstream tells no balance.
+# scripted upstream tells no balance. No third party is set up.
+EXTERNAL = ("github", "lark", "oidc", "wechat")
 REFUSED = {
     "GET verification", "GET reset_password", "POST user/reset", "GET oauth/email/bind", "DELETE user/self",
-    "GET channel/update_balance/{channel_id}",
+    "GET channel/update_balance/{channel_id}", *(f"GET oauth/{name}" for name in EXTERNAL), "GET oauth/wechat/bind",
 }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ ROUTES = [
     ("GET", "log/self/stat", USER),
     ("GET", "log/self/search", USER),
     ("GET", "oauth/email/bind", USER),
+    ("GET", "oauth/wechat/bind", USER),
     ("DELETE", "user/self", USER),
 ]
 

@@ -41,7 +41,7 @@ def test_an_unknown_path_or_method_is_404_with_the_contracts_body(db: None, meth
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["oauth/state"])
+@pytest.mark.parametrize("path", ["oauth/telegram/login"])
 def test_what_is_not_built_yet_is_404_and_no_fake_success(root: Caller, path: str) -> None:
     assert root.send("GET", path).status_code == 404
 
