@@ -183,7 +183,10 @@ class Pieces:
         if entries := items(mapping(choice.get("logprobs")).get("content")):
             events.append(Logprobs(entries, index))
         if reason := text(choice.get("finish_reason")):
-            events.append(Finished(finish(reason), index))
+            ended = finish(reason)
+            # Where `tool_choice` named the function, OpenAI's own word for the end is `stop`.
+            called = ended is FinishReason.STOP and calls.begun
+            events.append(Finished(FinishReason.TOOL_CALLS if called else ended, index))
         return events
 
 
@@ -193,6 +196,10 @@ class _Calls:
     def __init__(self, choice: int) -> None:
         self._choice = choice
         self._known: list[tuple[int | None, str]] = []  # (the provider's index, its id), by our index
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._known)
 
     def piece(self, call: Json) -> list[Event]:
         function = mapping(call.get("function"))

@@ -15,6 +15,7 @@ from relay.errors import UpstreamError
 
 Json = dict[str, Any]
 
+MOST = 2**63 - 1
 MOST_TOKENS = 10**9  # of one call; an upstream that reports more is not believed
 
 
@@ -56,10 +57,13 @@ def texts(value: Any) -> list[str]:
 
 
 def number(value: Any) -> int:
-    """A whole number, negative ones included; 0 for what is none. Floats are cut, booleans are no numbers."""
+    """A whole number, negative ones included; 0 for what is none. Floats are cut, booleans are no numbers.
+
+    A float may be beyond 64 bits; the nearest number within them stands for it, since JSON is written in no more.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
-    return int(value)
+    return int(min(max(value, -MOST), MOST))
 
 
 def real(value: Any) -> float:

@@ -40,6 +40,7 @@ class Scene(StrEnum):
     PICTURE = "What is in the picture?"
     DESCRIBE = "Describe Oslo as JSON."
     THINK = "Think before you greet."
+    FORCED = "Talk of nothing but the weather."
     PONDER = "Think before you look up how warm it is in Oslo and in Rome."
     REFUSED_400 = "Be refused with 400."
     REFUSED_401 = "Be refused with 401."
@@ -81,6 +82,7 @@ ANSWERS = {
     Scene.PICTURE: Said("A red square.", figures=Figures(1500, 17)),
     Scene.DESCRIBE: Said(DESCRIBED, figures=Figures(1600, 19)),
     Scene.THINK: Said("Hello, after thought.", "A greeting is wanted.", figures=Figures(1700, 90, reasoning=64)),
+    Scene.FORCED: Said(calls=CALLS[:1], figures=Figures(1350, 12)),
     Scene.PONDER: Said(thought="Two cities are asked for.", calls=CALLS, figures=Figures(1800, 99, reasoning=42)),
     Scene.FAILS: Said("Hello, and", figures=Figures(1203, 31), ending=Scene.FAILS),
     Scene.BREAKS_OFF: Said("Hello, and", figures=Figures(1203, 31), ending=Scene.BREAKS_OFF),
@@ -109,6 +111,7 @@ class Heard:
     pictures: list[str] = field(default_factory=list)  # base64
     tools: dict[str, Json] = field(default_factory=dict)  # the schemas of the arguments
     results: list[str] = field(default_factory=list)
+    must_call: str = ""  # the tool's name
     schema: Json | None = None
     thinks: bool = False
     shows_thoughts: bool = False
@@ -163,6 +166,8 @@ def play(heard: Heard) -> Said:
                 given = [json.loads(result) for result in heard.results]
                 need(given == [json.loads(result) for result in RESULTS], f"the results are lost: {heard.results}")
                 return RESULTS_SEEN
+        case Scene.FORCED:
+            need(heard.must_call == TOOL, f"the choice is lost: {heard.must_call!r}")
         case Scene.PICTURE:
             need(heard.pictures == [PICTURE], "the picture is lost")
         case Scene.DESCRIBE:

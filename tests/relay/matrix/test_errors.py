@@ -36,6 +36,7 @@ def test_a_refusal_is_the_sdks_own_and_costs_nothing(
 
     shown, said = client.told(caught.value)
     assert shown == status
+    assert client.word(caught.value) == client.words.get(status, client.word(caught.value))
     assert (SATURATED if status == 429 else message) in said
     assert not [secret for secret in (provider.key, provider.url) if secret in str(caught.value)]
     assert matrix.charged() == []

@@ -20,6 +20,7 @@ from tests.relay.matrix.upstreams import Upstream
 DIALECTS = [kind.name for kind in clients.KINDS]
 YES = "yes"
 COUNTED = "counted"  # the model thinks and is charged for it, but the thoughts themselves are not told
+UNFORCED = ("Ollama", "Zhipu")  # their protocols leave it to the model whether it calls
 Step = Callable[[Matrix, Client, Upstream], str]
 
 
@@ -67,6 +68,21 @@ def test_a_model_that_thought_before_its_calls_goes_on_after_their_results(
 
     asked = says(matrix, client, provider, Scene.PONDER, stream)
     goes_on(matrix, client, provider, Question(provider.model(Scene.PONDER), Scene.PONDER, stream), asked)
+
+    assert not provider.violations
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("upstream", [name for name in upstreams.NAMES if name not in UNFORCED])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_tool_that_must_be_called_is_named_to_the_model(
+    dialect: str, upstream: str, stream: bool, matrix: Matrix
+) -> None:
+    client, provider = matrix.clients[dialect], matrix.upstreams[upstream]
+    provider.violations.clear()
+    matrix.charged()
+
+    says(matrix, client, provider, Scene.FORCED, stream)
 
     assert not provider.violations
 

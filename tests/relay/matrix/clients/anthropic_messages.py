@@ -19,6 +19,8 @@ class MessagesClient(Client):
         500: anthropic.InternalServerError,
     }
 
+    words = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error", 500: "api_error"}
+
     def __init__(self, address: str, key: str) -> None:
         self._sdk: Any = anthropic.Anthropic(api_key=key, base_url=address, max_retries=0, timeout=30)
 
@@ -31,6 +33,12 @@ class MessagesClient(Client):
             for call, result in zip(answer.calls, results, strict=True)
         ]
         return self._message(question, [*_opening(question), answer.history, {"role": "user", "content": given}])
+
+    def word(self, error: Exception) -> str:
+        assert isinstance(error, anthropic.APIStatusError)
+        body: Any = error.body
+        assert body["type"] == "error"
+        return str(body["error"]["type"])
 
     def told(self, error: Exception) -> tuple[int, str]:
         assert isinstance(error, anthropic.APIError)
@@ -90,10 +98,12 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, messages: list[Json]) -> Json:
     request: Json = {"model": question.model, "max_tokens": MAXIMUM, "system": INSTRUCTIONS, "messages": messages}
     match question.scene:
-        case Scene.WEATHER | Scene.PONDER:
+        case Scene.WEATHER | Scene.PONDER | Scene.FORCED:
             request["tools"] = [{"name": TOOL, "description": TOOL_PURPOSE, "input_schema": CITY}]
         case Scene.DESCRIBE:
             request["output_config"] = {"format": {"type": "json_schema", "schema": PLACE}}
+    if question.scene is Scene.FORCED:
+        request["tool_choice"] = {"type": "tool", "name": TOOL}
     if question.scene in (Scene.THINK, Scene.PONDER):
         request["thinking"] = {"type": "enabled", "budget_tokens": BUDGET}
     return request

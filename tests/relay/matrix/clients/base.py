@@ -44,6 +44,7 @@ class Client(ABC):
 
     name: str
     errors: dict[int, type[Exception]]  # the SDK's own, by status
+    words: dict[int, str]  # what the dialect calls an error of that status; none where upstreams choose the word
 
     @abstractmethod
     def __init__(self, address: str, key: str) -> None:
@@ -56,6 +57,10 @@ class Client(ABC):
     @abstractmethod
     def go_on(self, question: Question, answer: Answer, results: list[str]) -> Answer:
         """The same conversation with what the called tools gave back."""
+
+    @abstractmethod
+    def word(self, error: Exception) -> str:
+        """What the error is called."""
 
     @abstractmethod
     def told(self, error: Exception) -> tuple[int, str]:

@@ -17,6 +17,8 @@ class GeminiClient(Client):
     name = "Gemini generateContent"
     errors = {400: errors.ClientError, 401: errors.ClientError, 429: errors.ClientError, 500: errors.ServerError}
 
+    words = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
+
     def __init__(self, address: str, key: str) -> None:
         options = types.HttpOptions(base_url=address, api_version="v1beta", timeout=30_000)
         self._sdk = genai.Client(api_key=key, http_options=options)
@@ -32,6 +34,9 @@ class GeminiClient(Client):
             for call, result in zip(answer.calls, results, strict=True)
         ]
         return self._generate(question, [*_opening(question), answer.history, types.UserContent(given)])
+
+    def word(self, error: Exception) -> str:
+        return str(error.status) if isinstance(error, errors.APIError) else ""
 
     def told(self, error: Exception) -> tuple[int, str]:
         assert isinstance(error, errors.APIError)
@@ -90,11 +95,14 @@ def _opening(question: Question) -> list[Any]:
 def _config(question: Question) -> types.GenerateContentConfig:
     config: Json = {"system_instruction": INSTRUCTIONS}
     match question.scene:
-        case Scene.WEATHER | Scene.PONDER:
+        case Scene.WEATHER | Scene.PONDER | Scene.FORCED:
             function = types.FunctionDeclaration(name=TOOL, description=TOOL_PURPOSE, parameters_json_schema=CITY)
             config["tools"] = [types.Tool(function_declarations=[function])]
         case Scene.DESCRIBE:
             config |= {"response_mime_type": "application/json", "response_json_schema": PLACE}
+    if question.scene is Scene.FORCED:
+        any_of = types.FunctionCallingConfig(mode=types.FunctionCallingConfigMode.ANY, allowed_function_names=[TOOL])
+        config["tool_config"] = types.ToolConfig(function_calling_config=any_of)
     if question.scene in (Scene.THINK, Scene.PONDER):
         config["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=BUDGET)
     return types.GenerateContentConfig(**config)

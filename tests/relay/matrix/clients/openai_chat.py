@@ -27,6 +27,7 @@ def told(error: Exception) -> tuple[int, str]:
 class ChatClient(Client):
     name = "OpenAI chat"
     errors = ERRORS
+    words: dict[int, str] = {}
 
     def __init__(self, address: str, key: str) -> None:
         # Typed as Any: what a test varies is more than the SDK's overloads can follow.
@@ -41,6 +42,9 @@ class ChatClient(Client):
             for call, result in zip(answer.calls, results, strict=True)
         ]
         return self._complete(question, [*_opening(question), answer.history, *given])
+
+    def word(self, error: Exception) -> str:
+        return str(error.type) if isinstance(error, openai.APIError) else ""
 
     def told(self, error: Exception) -> tuple[int, str]:
         return told(error)
@@ -73,7 +77,8 @@ class ChatClient(Client):
             cached=(usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens) or 0,
             reasoning=(usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens) or 0,
         )
-        assert finish == ("tool_calls" if calls else "stop")
+        # OpenAI says "stop" where the call was the caller's choice.
+        assert finish == ("tool_calls" if calls else "stop") or (finish == "stop" and question.scene is Scene.FORCED)
         text, thought = message.get("content") or "", message.get("reasoning_content") or ""
         message.pop("reasoning_content", None)
         return Answer(text, thought, calls, figures, message)
@@ -90,12 +95,14 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, messages: list[Json]) -> Json:
     request: Json = {"model": question.model, "messages": messages}
     match question.scene:
-        case Scene.WEATHER | Scene.PONDER:
+        case Scene.WEATHER | Scene.PONDER | Scene.FORCED:
             function = {"name": TOOL, "description": TOOL_PURPOSE, "parameters": CITY}
             request["tools"] = [{"type": "function", "function": function}]
         case Scene.DESCRIBE:
             described = {"name": "place", "schema": PLACE, "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": described}
+    if question.scene is Scene.FORCED:
+        request["tool_choice"] = {"type": "function", "function": {"name": TOOL}}
     if question.scene in (Scene.THINK, Scene.PONDER):
         request["reasoning_effort"] = "medium"
     if question.stream:

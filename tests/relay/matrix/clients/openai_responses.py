@@ -15,6 +15,7 @@ from tests.relay.matrix.scenes import CITY, INSTRUCTIONS, PICTURE, PLACE, TOOL, 
 class ResponsesClient(Client):
     name = "OpenAI responses"
     errors = ERRORS
+    words: dict[int, str] = {}
 
     def __init__(self, address: str, key: str) -> None:
         self._sdk: Any = openai.OpenAI(api_key=key, base_url=f"{address}/v1", max_retries=0, timeout=30)
@@ -28,6 +29,9 @@ class ResponsesClient(Client):
             for call, result in zip(answer.calls, results, strict=True)
         ]
         return self._respond(question, [*_opening(question), *answer.history, *given])
+
+    def word(self, error: Exception) -> str:
+        return str(error.type) if isinstance(error, openai.APIError) else ""
 
     def told(self, error: Exception) -> tuple[int, str]:
         return told(error)
@@ -89,11 +93,13 @@ def _opening(question: Question) -> list[Json]:
 def _request(question: Question, items: list[Json]) -> Json:
     request: Json = {"model": question.model, "instructions": INSTRUCTIONS, "input": items}
     match question.scene:
-        case Scene.WEATHER | Scene.PONDER:
+        case Scene.WEATHER | Scene.PONDER | Scene.FORCED:
             tool = {"type": "function", "name": TOOL, "description": TOOL_PURPOSE, "parameters": CITY, "strict": False}
             request["tools"] = [tool]
         case Scene.DESCRIBE:
             request["text"] = {"format": {"type": "json_schema", "name": "place", "schema": PLACE, "strict": True}}
+    if question.scene is Scene.FORCED:
+        request["tool_choice"] = {"type": "function", "name": TOOL}
     if question.scene in (Scene.THINK, Scene.PONDER):
         request["reasoning"] = {"effort": "medium", "summary": "auto"}
     return request

@@ -74,6 +74,8 @@ def hear(body: Json, stream: bool) -> Heard:
         heard.tools[tool["function"]["name"]] = tool["function"]["parameters"]
     choice = parameters.get("tool_choice", "auto")
     need(choice in ("auto", "none") or isinstance(choice, dict), "tool_choice")
+    if isinstance(choice, dict):
+        heard.must_call = choice["function"]["name"]
     wanted = parameters.get("response_format", {"type": "text"})
     if wanted["type"] == "json_schema":
         need(wanted["json_schema"].get("name"), "response_format.json_schema.name")

@@ -82,6 +82,7 @@ def hear(body: Json, kinds: frozenset[str] = EITHER) -> Heard:
         need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
         heard.tools[tool["name"]] = tool["input_schema"]
     need("tool_choice" not in body or heard.tools, "tool_choice without tools")
+    heard.must_call = body.get("tool_choice", {}).get("name", "")
     _thinking(heard, body, kinds)
     wanted = body.get("output_config", {})
     only(wanted, "output_config", "format", "effort")

@@ -112,6 +112,7 @@ def hear(body: Json, model: str, stream: bool) -> Heard:
         only(specification, "toolSpec", "name", "description", "inputSchema", "strict")
         heard.tools[specification["name"]] = specification["inputSchema"]["json"]
     need("toolConfig" not in body or heard.tools, "toolConfig without tools")
+    heard.must_call = tools.get("toolChoice", {}).get("tool", {}).get("name", "")
     limits = body.get("inferenceConfig", {})
     only(limits, "inferenceConfig", "maxTokens", "temperature", "topP", "stopSequences")
     thinking = body.get("additionalModelRequestFields", {}).get("thinking")

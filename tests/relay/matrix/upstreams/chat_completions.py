@@ -33,6 +33,8 @@ def hear(body: Json, *known: str) -> Heard:
             need(function["parameters"].get("additionalProperties") is False, "strict: additionalProperties")
         heard.tools[function["name"]] = function["parameters"]
     need("tool_choice" not in body or heard.tools, "tool_choice without tools")
+    if isinstance(body.get("tool_choice"), dict):
+        heard.must_call = body["tool_choice"]["function"]["name"]
     if body.get("response_format", {}).get("type") == "json_schema":
         described = body["response_format"]["json_schema"]
         only(described, "response_format.json_schema", "name", "schema", "strict", "description")
@@ -120,14 +122,15 @@ def answer(heard: Heard, said: Said) -> Json:
         "object": "chat.completion",
         "created": 1760000000,
         "model": heard.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(said)}],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(heard, said)}],
         "usage": usage(said.figures),
         "service_tier": "default",
     }
 
 
-def _finish(said: Said) -> str:
-    return "tool_calls" if said.calls else "stop"
+def _finish(heard: Heard, said: Said) -> str:
+    """A call that the caller chose is no reason to stop, in OpenAI's words."""
+    return "tool_calls" if said.calls and not heard.must_call else "stop"
 
 
 def chunk(heard: Heard, delta: Json, finish: str | None = None, **more: Any) -> Json:
@@ -160,7 +163,7 @@ def chunks(heard: Heard, said: Said) -> Iterator[Json]:
 def stream(heard: Heard, said: Said, with_usage: bool) -> Iterator[bytes]:
     """As OpenAI closes it: usage in a chunk of its own, where it is asked for."""
     none = {"usage": None} if with_usage else {}
-    for each in [*chunks(heard, said), chunk(heard, {}, _finish(said))]:
+    for each in [*chunks(heard, said), chunk(heard, {}, _finish(heard, said))]:
         yield event({**each, **none})
     if with_usage:
         yield event({**chunk(heard, {}), "choices": [], "usage": usage(said.figures)})
@@ -171,7 +174,7 @@ def stream_with_usage_at_the_end(heard: Heard, said: Said) -> Iterator[bytes]:
     """As Zhipu does: usage on the last chunk of the choice, asked for or not."""
     for each in chunks(heard, said):
         yield event(each)
-    yield event(chunk(heard, {"role": "assistant", "content": ""}, _finish(said), usage=usage(said.figures)))
+    yield event(chunk(heard, {"role": "assistant", "content": ""}, _finish(heard, said), usage=usage(said.figures)))
     yield DONE
 
 

@@ -91,6 +91,8 @@ def hear(body: Json) -> Heard:
         only(tool["function"], "tools.function", "name", "description", "parameters")
         heard.tools[tool["function"]["name"]] = tool["function"]["parameters"]
     need(body.get("tool_choice") in (None, "REQUIRED", "NONE"), "tool_choice")
+    if body.get("tool_choice") == "REQUIRED" and len(heard.tools) == 1:
+        (heard.must_call,) = heard.tools
     wanted = body.get("response_format", {"type": "text"})
     only(wanted, "response_format", "type", "json_schema")
     need(wanted["type"] in ("text", "json_object"), "response_format.type")

@@ -96,6 +96,10 @@ def hear(body: Json, model: str, stream: bool, signed: bool) -> Heard:
             need(not {"parameters", "parametersJsonSchema"} <= set(function), "two schemas")
             _check(function.get("parameters"))
             heard.tools[function["name"]] = function.get("parameters") or function.get("parametersJsonSchema")
+    calling = body.get("toolConfig", {}).get("functionCallingConfig", {})
+    only(calling, "functionCallingConfig", "mode", "allowedFunctionNames")
+    if calling.get("mode") == "ANY":
+        (heard.must_call,) = calling["allowedFunctionNames"]
     config = body.get("generationConfig", {})
     only(config, "generationConfig", *CONFIG)
     heard.schema = config.get("responseJsonSchema") or config.get("responseSchema")

@@ -24,6 +24,8 @@ def hear(body: Json) -> Heard:
     for tool in body.get("tools", []):
         only(tool, "tools", "type", "name", "description", "parameters", "strict")
         heard.tools[tool["name"]] = tool["parameters"]
+    if isinstance(body.get("tool_choice"), dict):
+        heard.must_call = body["tool_choice"]["name"]
     wanted = body.get("text", {}).get("format", {})
     if wanted.get("type") == "json_schema":
         need(wanted.get("name"), "text.format.name is missing")
