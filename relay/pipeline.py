@@ -157,7 +157,7 @@ class Relay:
         except CallerLeft:
             if answer is not None:
                 answer.close()
-            await self._settle_abandoned(attempt)
+            await self._settle_abandoned(attempt, Generated())
             raise
         finally:
             if answer is not None:
@@ -236,6 +236,7 @@ class Relay:
             self._worker.health.report(attempt.route, None)
         except CallerLeft:
             if not self._reply.started:
+                await self._settle_abandoned(attempt, flow.generated)
                 raise
         except RelayError as error:
             if not self._reply.started:
@@ -262,27 +263,30 @@ class Relay:
             usage = await asyncio.to_thread(
                 reading.own_count, self._call, self._dialect, attempt.model, generated, rough
             )
-        elif usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
+        if usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
             usage = self._believed(attempt, usage, generated)
         await self._noting(self._account.settle(attempt, usage))
 
     def _believed(self, attempt: Attempt, usage: Usage, generated: Generated) -> Usage:
         call = self._call
-        usage, doubt = credible(usage, call.prompt_estimate, generated.size or None, call.max_tokens)
+        seen = generated.size + generated.counted  # a token has at least one byte
+        usage, doubt = credible(usage, call.prompt_estimate, seen or None, call.max_tokens)
         if doubt:
             request_id, channel_id = self._reply.request_id, attempt.route.channel_id
             log.warning("request %s: usage of channel #%d cannot be true: %s", request_id, channel_id, doubt)
         return usage
 
-    async def _settle_abandoned(self, attempt: Attempt) -> None:
-        """The caller left before anything was sent back: the prompt went to the upstream and is charged, no more.
+    async def _settle_abandoned(self, attempt: Attempt, generated: Generated) -> None:
+        """The caller left before anything was sent back: the prompt went to the upstream and is charged.
+
+        So is what came but was not shown, such as thoughts.
 
         Pictures and sound that nobody received cost nothing.
         """
         call = self._call
         if attempt.sent and not self._account.ended and call.mode in PROMPT_COSTS:
             await self._secured()
-            await self._settle(attempt, Generated())
+            await self._settle(attempt, generated)
 
 
 class _HoldRefused(Exception):

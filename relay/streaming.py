@@ -45,14 +45,14 @@ class Stream:
                 await self._meter.tick(generated)
                 if generated.error is not None and flow.ends_at_error:
                     break
-                if generated.done and isinstance(answer, Answer):
+                if (generated.done or generated.error is not None) and isinstance(answer, Answer):
                     answer.hurry(FAREWELL)
             else:
                 await self._pass_on(flow.last())
         except sse.EventTooLong:
             raise UpstreamError("an event of the upstream's stream is too long", code="event_too_long") from None
         except UpstreamError:
-            if not generated.done or not self._reply.started:
+            if not (generated.done or generated.error is not None) or not self._reply.started:
                 raise
         if not self._reply.started:
             raise generated.error or UpstreamError("the upstream ended its stream before it began", code="empty_stream")
@@ -62,7 +62,7 @@ class Stream:
         reply, generated = self._reply, self._flow.generated
         if not reply.started and (shown or generated.finished or generated.error is not None):
             await self._secured()
-            if generated.error is not None and not generated.size and generated.usage is None:
+            if generated.error is not None and not generated.size:  # nothing was generated, though it may be counted
                 raise generated.error
             await reply.start(200, self._flow.headers)
         if shown:

@@ -105,7 +105,7 @@ class Events:
             case "tool_use":
                 self._calls += 1
                 return [CallStarted(self._calls - 1, text(block.get("id")), text(block.get("name")))]
-        return []
+        return [TextPiece("")]  # the upstream's own tools: nothing to count, but a sign that the answer has begun
 
     def _delta(self, delta: Json) -> list[Event]:
         match delta.get("type"):
@@ -220,7 +220,7 @@ class MessageReader(SseReader):
         if "type" not in event and "error" in event:
             event = {**event, "type": "error"}  # proxies in front of the upstream report theirs so
         read = self._events.read(event)
-        self.ended = self._events.ended
+        self.ended = self.over = self._events.ended
         return read
 
 

@@ -83,7 +83,12 @@ class Outside(Protocol):
 
 
 class Reader(ABC):
-    """Reads one stream. `feed` gets the bytes as they come; `close` is called when the upstream ends."""
+    """Reads one stream. `feed` gets the bytes as they come; `close` is called when the upstream ends.
+
+    `over`: the protocol's last word was read, after which nothing comes that matters.
+    """
+
+    over = False
 
     @abstractmethod
     def feed(self, chunk: bytes) -> list[Event]:

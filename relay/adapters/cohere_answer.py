@@ -86,7 +86,7 @@ class CohereReader(SseReader):
         return []
 
     def _end(self, delta: Json) -> list[Event]:
-        self.ended = True
+        self.ended = self.over = True
         failure = _failure(delta)
         return [Failed(failure)] if failure else _end(delta, bool(self._calls))
 

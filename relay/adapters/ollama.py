@@ -236,7 +236,7 @@ class OllamaReader(LinesReader):
         if error := record.get("error"):
             self.ended = True
             return [Failed(_failure(error))]
-        self.ended = record.get("done") is True
+        self.ended = self.over = record.get("done") is True
         return self._events.read(record)
 
 

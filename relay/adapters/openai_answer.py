@@ -139,7 +139,7 @@ class ChatReader(StreamOrDocument):
         if self._failed:
             return []
         if data.strip() == b"[DONE]":
-            self.ended = True
+            self.ended = self.over = True
             return []
         part = chunk(data)
         error = error_in(part)

@@ -104,7 +104,7 @@ class ResponsesReader(SseReader):
                 response = mapping(event.get("response"))
                 return [Started(text(response.get("id")), max(number(response.get("created_at")), 0))]
             case "response.completed" | "response.incomplete":
-                self.ended = True
+                self.ended = self.over = True
                 return _end(mapping(event.get("response")))
             case "response.failed" | "error":
                 return self._fail(mapping(event.get("response")) or event)

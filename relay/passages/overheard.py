@@ -5,10 +5,11 @@ from __future__ import annotations
 from relay.adapters.base import Adapter, Job, UpstreamAnswer
 from relay.dialects.base import Dialect
 from relay.errors import RelayError, UpstreamError
-from relay.neutral.events import Event, Started
+from relay.neutral.events import Counted, Event, Started
 from relay.outside import Outside
 from relay.passages.base import Flow, Headers, Passage
 from relay.passages.events import note
+from relay.passages.framing import ArrayFraming, EventFraming, Framing
 from relay.types import Attempt, Call, Generated
 
 
@@ -70,12 +71,14 @@ class OverheardFlow:
         self._reader = adapter.reader(job)
         self._dialect = dialect
         self._call = call
+        kind = dialect.content_type(call)
+        self._framing: Framing = EventFraming() if kind.startswith("text/event-stream") else ArrayFraming()
         self._held_back = b""  # a beginning alone: an answer that has begun cannot be tried elsewhere
         self._begun = False
         self._error_told = False  # the upstream's own error event has been passed on
         self.generated = Generated()
         self.headers: Headers = [
-            (b"content-type", dialect.content_type(call).encode()),
+            (b"content-type", kind.encode()),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
         ]
@@ -84,18 +87,21 @@ class OverheardFlow:
         for event in self._reader.feed(chunk):
             note(self.generated, event)
             _note_id(self.generated, event, self._dialect, self._call)
-            self._begun = self._begun or not isinstance(event, Started)
+            self._begun = self._begun or not isinstance(event, Started | Counted)
         self._error_told = self.generated.error is not None
+        self.generated.done = self._reader.over
+        whole = self._framing.feed(chunk)
         if not self._begun:
-            self._held_back += chunk
+            self._held_back += whole
             return b""
-        shown, self._held_back = self._held_back + chunk, b""
+        shown, self._held_back = self._held_back + whole, b""
         return shown
 
     def last(self) -> bytes:
         for event in self._reader.close():
             note(self.generated, event)
-        return b""
+            self._begun = self._begun or not isinstance(event, Started | Counted)
+        return self._held_back + self._framing.end() if self._begun and self.generated.error is None else b""
 
     def ending(self) -> bytes:
         if self.generated.error is not None and not self._error_told:
@@ -103,7 +109,7 @@ class OverheardFlow:
         return b""
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
-        return self._dialect.writer(self._call).fail(error, request_id)
+        return self._framing.fail(self._dialect.writer(self._call).fail(error, request_id))
 
 
 def _note_id(generated: Generated, event: Event, dialect: Dialect, call: Call) -> None:

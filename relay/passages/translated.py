@@ -7,7 +7,7 @@ import orjson
 from relay.adapters.base import Adapter, Job, UpstreamAnswer
 from relay.dialects.base import Dialect, Writer
 from relay.errors import BadRequest, RelayError, UpstreamError
-from relay.neutral.events import Event, Failed, Started, fold
+from relay.neutral.events import Counted, Event, Failed, Started, fold
 from relay.neutral.request import Chat, Request, Text
 from relay.outside import Outside
 from relay.passages.base import Flow, Headers, Passage
@@ -88,7 +88,9 @@ class TranslatedFlow:
         ]
 
     def feed(self, chunk: bytes) -> bytes:
-        return self._written(self._reader.feed(chunk))
+        events = self._reader.feed(chunk)
+        self.generated.done = self._reader.over
+        return self._written(events)
 
     def last(self) -> bytes:
         return self._written(self._reader.close())
@@ -102,7 +104,7 @@ class TranslatedFlow:
             if isinstance(event, Failed):
                 break
             written += self._writer.write(event)
-            self._begun = self._begun or not isinstance(event, Started)
+            self._begun = self._begun or not isinstance(event, Started | Counted)
         if not self._begun:
             self._held_back += written
             return b""

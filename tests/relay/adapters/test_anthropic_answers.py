@@ -218,6 +218,7 @@ TOOL_EVENTS = [
     CallStarted(0, "toolu_W", "get_weather"),
     CallPiece(0, '{"city": "O'),
     CallPiece(0, 'slo"}'),
+    TextPiece(""),  # the search: nothing to count
     CallStarted(1, "toolu_T", "get_time"),
     CallPiece(1, "{}"),
     Finished(FinishReason.TOOL_CALLS),
