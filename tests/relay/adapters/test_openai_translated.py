@@ -297,7 +297,7 @@ async def test_what_the_upstream_cannot_take_is_refused(part):
 
 async def test_a_mode_the_provider_lacks_is_refused_so_that_another_channel_may_answer():
     with pytest.raises(UpstreamError, match="do not serve images"):
-        await sent(Images("a fox"), 47)
+        await sent(Images("a fox"), 41)
 
 
 @settings(max_examples=150)
