@@ -25,6 +25,7 @@ MODES = frozenset(
         "chat",
         "completions",
         "responses",
+        "realtime",
         "embeddings",
         "rerank",
         "moderations",

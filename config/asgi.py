@@ -18,6 +18,7 @@ from jobs import running  # noqa: E402
 from jobs.runner import STOP, Runner  # noqa: E402
 from relay.app import Relay, handles  # noqa: E402  (models can be imported only now)
 from relay.asgi import Receive, Scope, Send  # noqa: E402
+from relay.realtime import front as realtime  # noqa: E402
 from relay.worker import Worker  # noqa: E402
 
 MOST_AT_ONCE = 64  # requests in Django at a time; each may hold a thread and a database connection
@@ -29,6 +30,7 @@ class Application:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._relay: Relay | None = None
+        self._realtime: realtime.Realtime | None = None
         self._runner: Runner | None = None
         self._room = asyncio.Semaphore(max(1, min(MOST_AT_ONCE, settings.SQL_MAX_OPEN_CONNS)))
 
@@ -42,6 +44,10 @@ class Application:
                 await self._to_django(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
+        elif realtime.handles(scope["path"]):
+            self._started()
+            assert self._realtime is not None
+            await self._realtime(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -61,6 +67,7 @@ class Application:
             self._worker = Worker()
             self._worker.start()
             self._relay = Relay(self._worker)
+            self._realtime = realtime.Realtime(self._worker)
             if settings.IS_MASTER:
                 self._runner = Runner()
                 self._runner.start()

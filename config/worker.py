@@ -64,6 +64,7 @@ class Worker(UvicornWorker):
         "timeout_graceful_shutdown": int(env.handed_on("GRACEFUL_TIMEOUT") or 30),
         "backlog": BACKLOG,
         "h11_max_incomplete_event_size": HEADERS,
+        "ws_per_message_deflate": False,  # sound in base64 gains little, and each session would keep a dictionary
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

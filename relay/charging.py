@@ -41,6 +41,9 @@ def need(call: Call, attempt: Attempt, options: Options) -> Need:
     if call.mode in TRANSCRIPTS:
         cost = pricing.text_cost(price, assumed, 0)
         return Need(cost, cost)
+    if call.mode is Mode.REALTIME:  # the hold grows with the first response, not before
+        cost = pricing.text_cost(price, 0, max(assumed, 1))
+        return Need(cost, cost)
     prompt = call.prompt_estimate
     if call.mode in (Mode.EMBEDDINGS, Mode.RERANK, Mode.MODERATIONS):
         return Need(pricing.text_cost(price, generous(prompt), 0), pricing.least_cost(price, prompt, 0))

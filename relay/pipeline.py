@@ -67,6 +67,15 @@ async def serve(
         await account.close()
 
 
+def report_failure(worker: Worker, request_id: str, route: Route, error: UpstreamError) -> None:
+    """An attempt failed: for the log, and for what is known about the channel."""
+    shown = error.message[:200]
+    log.warning("request %s: channel #%d failed: %s %s", request_id, route.channel_id, error.status, shown)
+    if error.retry_after is not None and error.status in (429, 503):
+        worker.health.pause(route.channel_id, error.retry_after)
+    worker.health.report(route, error)
+
+
 class Relay:
     """One call on its way through the upstreams. Attempts share nothing but the hold."""
 
@@ -103,7 +112,7 @@ class Relay:
                 return
             except UpstreamError as error:
                 failure = error
-                self._report(route, error)
+                report_failure(self._worker, self._reply.request_id, route, error)
                 if not error.retry or self._reply.started:
                     break
         if failure is None:
@@ -111,18 +120,6 @@ class Relay:
         if failure.status == 429:
             failure.message = SATURATED
         raise failure
-
-    def _report(self, route: Route, error: UpstreamError) -> None:
-        log.warning(
-            "request %s: channel #%d failed: %s %s",
-            self._reply.request_id,
-            route.channel_id,
-            error.status,
-            error.message[:200],
-        )
-        if error.retry_after is not None and error.status in (429, 503):
-            self._worker.health.pause(route.channel_id, error.retry_after)
-        self._worker.health.report(route, error)
 
     async def _attempt(self, route: Route) -> None:
         call = self._call

@@ -22,6 +22,7 @@ class Mode(StrEnum):
     COMPLETIONS = "completions"
     RESPONSES = "responses"
     EMBEDDINGS = "embeddings"
+    REALTIME = "realtime"
     RERANK = "rerank"
     MODERATIONS = "moderations"
     EDITS = "edits"

@@ -24,7 +24,7 @@ MESSAGE_PATHS = (
     ("detail",),
 )
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_ADDRESS = re.compile(r"\bhttps?://[^\s\"'<>]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b(?:https?|wss?)://[^\s\"'<>]+", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|AIza|gsk_|xai-|Bearer )[A-Za-z0-9_\-.]{6,}")
 
 

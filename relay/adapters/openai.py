@@ -5,6 +5,8 @@ https://platform.openai.com/docs/api-reference; addresses: relay contract, 8.5; 
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from relay.errors import UpstreamError
 from relay.types import Mode, Route
 
@@ -34,6 +36,10 @@ class OpenAI:
     def headers(self, route: Route) -> list[tuple[str, str]]:
         return [("Authorization", "Bearer " + route.key), *route.provider.headers.items()]
 
+    def realtime_url(self, route: Route, model: str) -> str:
+        """Where a session is opened, with http in the place of ws. Raises UpstreamError as `url` does."""
+        return self.url(route, Mode.REALTIME, "/v1/realtime", "model=" + quote(model, safe=""), model)
+
 
 class Azure(OpenAI):
     """Azure OpenAI: a key in a header of its own, and one of two addresses.
@@ -43,13 +49,14 @@ class Azure(OpenAI):
     https://learn.microsoft.com/azure/ai-services/openai/reference
 
     The v1 API, where the channel's version is one of `V1`: the model stays in the body, and there is no version;
-    "preview" opts into what is not stable yet. Responses are served there alone.
+    "preview" opts into what is not stable yet. Responses and sessions are served there alone.
     https://learn.microsoft.com/azure/ai-services/openai/api-version-lifecycle
     """
 
     KEEPS_DOTS = frozenset({Mode.IMAGES, Mode.IMAGE_EDITS, Mode.IMAGE_VARIATIONS, Mode.SPEECH, Mode.TRANSCRIPTION})
     DEFAULT_VERSION = "2024-10-21"  # the newest stable one of the deployments' API
     V1 = frozenset({"v1", "preview", "latest"})
+    V1_ONLY = frozenset({Mode.RESPONSES, Mode.REALTIME})
 
     def url(self, route: Route, mode: Mode, path: str, query: str, model: str) -> str:
         if mode in (Mode.EDITS, Mode.MODERATIONS):
@@ -57,7 +64,7 @@ class Azure(OpenAI):
         # /v1/engines/{model}/embeddings names its model a second time; Azure knows the plain task only.
         task = "embeddings" if mode is Mode.EMBEDDINGS else path.removeprefix("/v1/")
         version = route.config.get("api_version") or self.DEFAULT_VERSION
-        if version in self.V1 or mode is Mode.RESPONSES:
+        if version in self.V1 or mode in self.V1_ONLY:
             base = route.base_url.removesuffix("/openai/v1")  # as Azure's own pages give it to clients
             return f"{base}/openai/v1/{task}" + _v1_query(query, version)
         deployment = model if mode in self.KEEPS_DOTS else model.replace(".", "")
@@ -66,6 +73,17 @@ class Azure(OpenAI):
 
     def headers(self, route: Route) -> list[tuple[str, str]]:
         return [("api-key", route.key), *route.provider.headers.items()]
+
+    def realtime_url(self, route: Route, model: str) -> str:
+        """The v1 address, but for channels of a dated preview: of the dated versions, previews alone have sessions.
+
+        https://learn.microsoft.com/azure/foundry/openai/how-to/realtime-audio-websockets
+        """
+        version = route.config.get("api_version") or self.DEFAULT_VERSION
+        if not version.endswith("-preview"):
+            return super().realtime_url(route, model)
+        deployment = quote(model.replace(".", ""), safe="")
+        return f"{route.base_url}/openai/realtime?api-version={version}&deployment={deployment}"
 
 
 def _v1_query(query: str, version: str) -> str:
