@@ -22,7 +22,7 @@ import pytest
 from billing.pricing import Usage
 from relay.adapters.openai import adapter_for
 from relay.dialects.responses import ResponsesDialect
-from relay.neutral.events import Counted, Finished, FinishReason, Started, TextPiece, fold
+from relay.neutral.events import Counted, Event, Finished, FinishReason, Started, TextPiece, fold
 from relay.types import Call, Mode
 from tests.fake_upstream import FakeUpstream
 from tests.relay.conftest import OPENING, Payer
@@ -48,7 +48,12 @@ class Keeper:
         if previous and previous not in self.kept:
             return 400, b'{"error":{"message":"not here","type":"invalid_request_error","code":"elsewhere"}}', "json"
         made = f"resp_{self.name}{next(self.ids)}"
-        events = [Started(made, 17), TextPiece("Hello"), Finished(FinishReason.STOP), Counted(Usage(40, 2))]
+        events: list[Event] = [
+            Started(made, 17),
+            TextPiece("Hello"),
+            Finished(FinishReason.STOP),
+            Counted(Usage(40, 2)),
+        ]
         call = Call(Mode.RESPONSES, "", "", "", "", b"", body, body["model"])
         dialect = ResponsesDialect()
         if body.get("store") is not False:
@@ -242,7 +247,7 @@ def test_a_disabled_channel_s_responses_are_not_found_until_it_is_back(payer: Pa
 
 
 def test_what_is_not_to_be_kept_is_not_noted(payer: Payer, keepers: list[Keeper]) -> None:
-    made = []
+    made: list[str] = []
     while len(made) < 2:  # until a provider that keeps responses was drawn; the provider of chat draws its own ids
         response = payer.sdk.responses.create(model=MODEL, input="Hi", store=False)
         made += [response.id] if response.id.startswith(("resp_a", "resp_b")) else []
