@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from config import client_ip, dsn, env, redis, version
+from config.allowed_hosts import AllowedHosts
 from config.logging import configuration
 from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
 
@@ -188,6 +189,10 @@ USER_CONTENT_REQUEST_PROXY = env.address(
     "USER_CONTENT_REQUEST_PROXY", schemes=PROXIES, example="http://127.0.0.1:7890", hidden=True
 )
 USER_CONTENT_REQUEST_TIMEOUT = env.integer("USER_CONTENT_REQUEST_TIMEOUT", 30, low=1, example="30")  # seconds
+USER_CONTENT_MAX = env.integer("USER_CONTENT_MAX_MB", 20, low=1, high=1024, example="20") * 1024 * 1024  # bytes
+USER_CONTENT_ALLOWED_HOSTS = env.parsed(
+    "USER_CONTENT_ALLOWED_HOSTS", AllowedHosts.parse, example="media.corp,.pictures.corp,10.1.0.0/16"
+)
 HTTP_PROXY = env.text("HTTP_PROXY", example="http://127.0.0.1:7890") or env.text("http_proxy", example="")
 HTTPS_PROXY = env.text("HTTPS_PROXY", example="http://127.0.0.1:7890") or env.text("https_proxy", example="")
 NO_PROXY = env.text("NO_PROXY", example="localhost,127.0.0.1") or env.text("no_proxy", example="")

@@ -35,6 +35,7 @@ class Destination:
     host: str
     port: int
     proxy: str  # address of the proxy, "" for none
+    address: str = ""  # the IP address that `host` was found to have: without a proxy it is not looked up again
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,13 @@ class Dialer:
                     return await self._through_proxy(destination, protocol)
                 loop = asyncio.get_running_loop()
                 context = self._context() if destination.tls else None
-                _, made = await loop.create_connection(protocol, destination.host, destination.port, ssl=context)
+                _, made = await loop.create_connection(
+                    protocol,
+                    destination.address or destination.host,
+                    destination.port,
+                    ssl=context,
+                    server_hostname=destination.host if destination.tls else None,
+                )
                 return made
         except ValueError as error:  # a name that no resolver takes, a proxy's address that cannot be read
             raise CannotDial("the address or its proxy's cannot be used") from error
