@@ -13,7 +13,10 @@ from tests import server
 from tests.books import Row
 from tests.databases import Database
 from tests.fake_upstream import FakeUpstream
+from tests.relay.others import others, stranger
 from tests.server import Account, Gateway
+
+__all__ = ["others", "stranger"]  # fixtures
 
 OPENING = 1_000_000  # points of every user here
 MODELS = ",".join(

@@ -153,6 +153,7 @@ def asked(
 ) -> tuple[str, Any]:
     """(path, body) of a request."""
     messages = [{"role": "user", "content": text}]
+    limited: dict[str, Any]
     match dialect:
         case "openai":
             limited = {} if maximum is None else {"max_tokens": maximum}
