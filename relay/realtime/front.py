@@ -73,7 +73,7 @@ class Realtime:
         if not plan.keep(lambda route: Mode.REALTIME in route.provider.modes):
             raise BadRequest(f"no channel of model {model} serves {PATH}", code="unsupported_mode")
         call = Call(Mode.REALTIME, PATH, "", "", "", b"", {}, model, stream=True)
-        tab = Tab(worker.books, caller, call, snapshot.options, session_id)
+        tab = Tab(worker.books, caller, call, snapshot.options, snapshot.prices, session_id)
         try:
             line = await self._connect(snapshot, plan, caller, call, tab, _upstream_headers(head, offered), session_id)
         except BaseException:

@@ -35,6 +35,14 @@ class Spoken:
     sound: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the caller said, written down by a model of its own at the session's wish."""
+
+    model: str
+    said: str
+
+
 @dataclass(slots=True)
 class Fed:
     """What the caller has sent since the last response: bytes of text, letters of sound, pictures."""
@@ -53,6 +61,7 @@ class Heard:
         self._fed = Fed()
         self._context = 0  # tokens of the conversation as the last response left it
         self._wide_in = self._wide_out = True
+        self._writer = "whisper-1"  # the model of transcripts
 
     def say(self, message: str | bytes) -> None:
         """An event of the caller's, which may feed the next response."""
@@ -67,8 +76,10 @@ class Heard:
             case "session.update" | "response.create":
                 self._fed.text += len(message)
 
-    def hear(self, message: str | bytes) -> Usage | None:
-        """An event of the upstream's; what a response has used when this one ends it, as far as it used anything."""
+    def hear(self, message: str | bytes) -> Usage | Transcript | None:
+        """An event of the upstream's, and what is to be paid for at this point: a response that has ended (as far as
+        it used anything), or a transcript.
+        """
         event = _document(message)
         kind = text(event.get("type"))
         if kind.endswith(".delta"):
@@ -79,6 +90,10 @@ class Heard:
             self._hear_session(mapping(event.get("session")))
         elif kind == "response.done":
             return self._end(mapping(event.get("response")))
+        elif kind == "conversation.item.input_audio_transcription.completed" and (
+            said := text(event.get("transcript"))
+        ):
+            return Transcript(self._writer, said)
         return None
 
     def so_far(self) -> Usage | None:
@@ -127,6 +142,8 @@ class Heard:
         listening, speaking = mapping(audio.get("input")), mapping(audio.get("output"))
         self._wide_in = _is_wide(listening.get("format") or session.get("input_audio_format"))
         self._wide_out = _is_wide(speaking.get("format") or session.get("output_audio_format"))
+        writing = mapping(listening.get("transcription")) or mapping(session.get("input_audio_transcription"))
+        self._writer = text(writing.get("model")) or self._writer
 
     def _end(self, response: Json) -> Usage | None:
         own = self.so_far()

@@ -11,10 +11,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
 from accounts.callers import Caller
+from billing.usage import Usage
 from relay.asgi import Receive, Send
 from relay.authenticate import check_model
 from relay.errors import ClientError, GatewayError, RelayError, UpstreamError
-from relay.realtime.heard import Heard
+from relay.realtime.heard import Heard, Transcript
 from relay.realtime.tab import Tab
 from relay.types import Head
 from relay.worker import Worker
@@ -92,15 +93,17 @@ class Session:
     async def _pass_on(self, message: str | bytes, send: Send) -> None:
         heard, tab = self._heard, self._tab
         before = len(heard.under_way)
-        used = heard.hear(message)
-        if used is not None:
-            await tab.settle(used)
+        due = heard.hear(message)
+        if isinstance(due, Transcript):
+            await tab.charge_transcript(due)
+        elif due is not None:
+            await tab.settle(due)
         elif len(heard.under_way) > before:
             tab.begin()
         elif (so_far := heard.so_far()) is not None:
             await tab.keep_ahead(so_far)
         await _give(send, message)
-        if used is not None and tab.attempt is not None:
+        if isinstance(due, Usage) and tab.attempt is not None:
             await tab.open(tab.attempt)
 
     async def _watch(self) -> None:

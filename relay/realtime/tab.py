@@ -6,18 +6,22 @@ goes out before a hold is durable that covers it so far; what a response has use
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from accounts.callers import Caller
 from billing import pricing
 from billing.books import Books
+from billing.tables import PriceTable
+from billing.tokens import count_text
 from billing.usage import Usage
 from options.registry import Options
 from relay import charging
 from relay.account import Account
 from relay.charging import generous
 from relay.errors import InsufficientQuota
-from relay.types import Attempt, Call
+from relay.realtime.heard import Transcript
+from relay.types import Attempt, Call, Mode
 
 TRANCHE = 1024  # completion tokens by which a hold grows: 50 seconds of sound
 STEP = 64  # tokens by which it grows where the balance does not bear a tranche
@@ -27,14 +31,17 @@ PROGRESS_EVERY = 1.0  # seconds between two records of a response's progress
 class Tab:
     """`attempt` is the channel's that answered in the end; set before the first response."""
 
-    def __init__(self, books: Books, caller: Caller, call: Call, options: Options, session_id: str) -> None:
+    def __init__(
+        self, books: Books, caller: Caller, call: Call, options: Options, prices: PriceTable, session_id: str
+    ) -> None:
         self.attempt: Attempt | None = None
         self._books = books
         self._caller = caller
         self._call = call
         self._options = options
+        self._prices = prices
         self._session_id = session_id
-        self._responses = 0
+        self._charges = 0
         self._account: Account | None = None
         self._next_record = 0.0
         self._next_look = 0  # completion tokens at which to look again
@@ -43,9 +50,7 @@ class Tab:
         """Hold the least that a response can cost, for the first or for the next one. Raises the refusal, BooksAway."""
         self.attempt = attempt
         if self._account is None or self._account.ended:
-            self._responses += 1
-            request_id = f"{self._session_id}-{self._responses}"
-            self._account = Account(self._books, self._caller, self._call, request_id, self._options)
+            self._account = self._new_account(self._call)
         self._account.request(attempt)
         await self._account.secured()
 
@@ -80,15 +85,34 @@ class Tab:
         account, attempt = self._opened()
         await account.settle(attempt, usage)
 
+    async def charge_transcript(self, transcript: Transcript) -> None:
+        """As the same model is charged for at /v1/audio/transcriptions: by the tokens of what it wrote."""
+        route = self._opened()[1].route
+        model = transcript.model
+        tokens = await asyncio.to_thread(count_text, model, transcript.said)
+        attempt = Attempt(route, model, self._prices.price(model, route.type, self._caller.group))
+        account = self._new_account(Call(Mode.TRANSCRIPTION, self._call.path, "", "", "", b"", {}, model))
+        try:
+            account.request(attempt)
+            await account.secured()
+            await account.settle(attempt, Usage(0, tokens))
+        finally:
+            await account.close()
+
+    def _new_account(self, call: Call) -> Account:
+        self._charges += 1
+        return Account(self._books, self._caller, call, f"{self._session_id}-{self._charges}", self._options)
+
     async def close(self, usage: Usage | None) -> None:
         """The session is over: charge what was under way (None: nothing was), else give the hold back."""
-        account = self._account
-        if account is None or account.ended:
+        if self._account is None or self.attempt is None:
             return
-        if usage is not None and self.attempt is not None:
-            await account.settle(self.attempt, usage)
-        else:
-            await account.close()
+        if usage is None:
+            await self._account.close()
+            return
+        if self._account.ended:  # another response, beside this one, had just been charged
+            await self.open(self.attempt)
+        await self._account.settle(self.attempt, usage)
 
     def _opened(self) -> tuple[Account, Attempt]:
         assert self._account is not None

@@ -63,6 +63,9 @@ class Speaker:
                 event = orjson.loads(message) if isinstance(message, str) else {}
                 if event.get("type") == "response.create":
                     self._respond(connection, seen, event["response"]["metadata"])
+                elif event.get("type") == "transcribe":
+                    kind = "conversation.item.input_audio_transcription.completed"
+                    self._give(connection, seen, {"type": kind, "item_id": "item_1", "transcript": event["said"]})
                 elif event.get("type") == "echo":
                     self._give_raw(connection, seen, event["what"])
                     self._give_raw(connection, seen, base64.b64decode(event["bytes"]))

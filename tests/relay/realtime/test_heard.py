@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from billing.usage import Usage
 from relay.adapters.openai import adapter_for
-from relay.realtime.heard import Heard, read_usage
+from relay.realtime.heard import Heard, Transcript, read_usage
 from tests.relay.realtime.speaker import SECOND
 from tests.relay.wire import cases
 
@@ -19,10 +19,11 @@ CREATED = {"type": "response.created", "response": {"id": "r1"}}
 
 
 def hear(heard: Heard, *events: Any) -> Usage | None:
-    """What the last one tells."""
+    """The usage that the last one tells."""
     told = None
     for event in events:
         told = heard.hear(orjson.dumps(event))
+    assert not isinstance(told, Transcript)
     return told
 
 
@@ -120,6 +121,23 @@ def test_a_response_beside_the_conversation_leaves_it_as_it_was() -> None:
     assert usage.prompt_tokens == 0
 
 
+@pytest.mark.parametrize(
+    ("session", "model"),
+    [
+        ({}, "whisper-1"),
+        ({"audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}}}, "gpt-4o-transcribe"),
+        ({"input_audio_transcription": {"model": "gpt-4o-mini-transcribe"}}, "gpt-4o-mini-transcribe"),
+    ],
+)
+def test_a_transcript_is_its_model_s_and_not_the_session_s(session: Any, model: str) -> None:
+    heard = Heard("s")
+    hear(heard, {"type": "session.updated", "session": session})
+    completed = {"type": "conversation.item.input_audio_transcription.completed", "transcript": "Hello there"}
+
+    assert heard.hear(orjson.dumps(completed)) == Transcript(model, "Hello there")
+    assert heard.hear(orjson.dumps({**completed, "transcript": ""})) is None
+
+
 def test_cached_sound_is_cached_and_not_sound() -> None:
     details = {"audio_tokens": 700, "image_tokens": 50, "cached_tokens": 400}
     known = {"cached_tokens_details": {"text_tokens": 90, "audio_tokens": 300, "image_tokens": 10}}
@@ -169,6 +187,7 @@ def test_events_of_any_shape_break_nothing_and_cost_nothing_below_zero(drawn: li
             continue  # numbers that are no JSON
         heard.say(message)
         for usage in (heard.hear(message), heard.so_far()):
+            assert not isinstance(usage, Transcript)
             assert usage is None or (usage.prompt_tokens >= 0 and usage.completion_tokens >= 0)
 
 

@@ -330,3 +330,13 @@ def test_a_response_without_usage_costs_what_was_heard_of_it(payer: Payer, speak
 
     assert payer.charged() > 0
     assert [row.completion_tokens for row in logs(payer)] == [2 * 20]
+
+
+def test_a_transcript_of_what_the_caller_said_is_charged_as_transcripts_are(payer: Payer, speaker: Speaker) -> None:
+    with session(payer.gateway, payer.account) as line:
+        line.send(orjson.dumps({"type": "transcribe", "said": "Hello there, world"}).decode())
+        events(line, "conversation.item.input_audio_transcription.completed")
+        rows = logs(payer)  # before it was passed on
+
+    assert [(row.model_name, row.completion_tokens, row.quota) for row in rows] == [("whisper-1", 4, 4 * 15)]
+    assert payer.charged() == 4 * 15
