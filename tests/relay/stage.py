@@ -61,7 +61,9 @@ class Stage:
         name = request.target.split("/")[1]
         self.seen.append((name, request))
         waiting = self._plays[name]
-        play = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        await self.perform(waiting.pop(0) if len(waiting) > 1 else waiting[0], reply)
+
+    async def perform(self, play: Play, reply: Reply) -> None:
         reply.head(play.status, {"Content-Type": play.kind, "Transfer-Encoding": "chunked", **play.headers})
         for step in play.steps:
             if isinstance(step, bytes):
@@ -78,9 +80,9 @@ class Stage:
 
 
 @contextmanager
-def opened() -> Iterator[Stage]:
+def opened(stage: Stage | None = None) -> Iterator[Stage]:
     """In a thread with a loop of its own."""
-    stage = Stage()
+    stage = stage or Stage()
     ready, done = threading.Event(), threading.Event()
 
     async def serve() -> None:
