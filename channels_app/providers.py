@@ -38,30 +38,6 @@ MODES = frozenset(
     }
 )
 PATH_STYLES = frozenset({"default", "strip_v1", "azure"})
-SERVED_PROTOCOLS = frozenset(  # those relay.adapters implements
-    {
-        "aiproxy-library",
-        "anthropic-messages",
-        "azure-openai",
-        "baidu-wenxin-v1",
-        "bedrock-converse",
-        "cloudflare-workers-ai",
-        "cohere-v2",
-        "coze-v3",
-        "dashscope-native",
-        "deepl",
-        "gemini-generatecontent",
-        "ollama-chat",
-        "openai",
-        "palm",
-        "proxy",
-        "replicate",
-        "tencent-hunyuan-tc3",
-        "vertex-ai",
-        "xunfei-spark-ws",
-        "zhipu-v4",
-    }
-)
 # Members of a channel's `config` any tool of the contract may store (management-api 3.8), and our own `proxy`: the
 # address of an HTTP(S) or SOCKS proxy for this channel alone.
 CONFIG_MEMBERS = frozenset(
@@ -119,7 +95,8 @@ class Provider:
                     "reasoning_effort" (for any model), "messages.reasoning_content", "messages.extra_content".
     `other_fills`   the config member that the legacy column `other` stands in for, or "".
     `model_ids`     requested name -> the upstream's own id, where the two differ by rule (Bedrock).
-    `served`        whether the relay speaks the protocol; other types can be stored, and their calls are refused.
+    `served`        whether the relay speaks the protocol (relay.adapters.registry holds it to that); other types can be
+                    stored, and their calls are refused.
     `withdrawn`     the upstream no longer exists.
     """
 
@@ -293,8 +270,6 @@ def _check_values(title: str, values: Mapping[str, Any]) -> None:
         raise BadProviderRow(f"{title}: every path starts with a slash")
     if values["other_fills"] and values["other_fills"] not in CONFIG_MEMBERS:
         raise BadProviderRow(f"{title}: other_fills must be a member of config")
-    if values["served"] and values["protocol"] not in SERVED_PROTOCOLS:
-        raise BadProviderRow(f"{title}: served, but no adapter speaks {values['protocol']}")
 
 
 def _config_field(title: str, field: Mapping[str, Any]) -> ConfigField:

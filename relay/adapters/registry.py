@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
+from channels_app.providers import PROVIDERS, BadProviderRow, Provider
 from relay.adapters.aiproxy_library import AIProxyLibrary
 from relay.adapters.ali import Ali
 from relay.adapters.anthropic import Anthropic
@@ -23,6 +24,7 @@ from relay.adapters.vertex import Vertex
 from relay.adapters.xunfei import Xunfei
 from relay.adapters.zhipu import Zhipu
 
+PASSED_ON = frozenset({"proxy"})  # whatever comes is passed on (relay.proxy): served without an adapter
 ADAPTERS: Mapping[str, Adapter] = {
     "aiproxy-library": AIProxyLibrary(),
     "anthropic-messages": Anthropic(),
@@ -43,3 +45,17 @@ ADAPTERS: Mapping[str, Adapter] = {
     "zhipu-v4": Zhipu(),
     **TRANSLATED,
 }
+
+
+def check(providers: Iterable[Provider], protocols: Container[str]) -> None:
+    """Raises BadProviderRow: a row says that it is served, and nothing here speaks its protocol.
+
+    The table stands below the relay and cannot look here, so this is where a server's start stops at such a row.
+    """
+    for provider in providers:
+        if provider.served and provider.protocol not in protocols:
+            title = f"provider {provider.id} ({provider.name})"
+            raise BadProviderRow(f"{title}: served, but no adapter speaks {provider.protocol}")
+
+
+check(PROVIDERS.values(), ADAPTERS.keys() | PASSED_ON)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import translation
 
 from channels_app import catalogue
-from channels_app.providers import CATALOGUE, PROVIDERS, SERVED_PROTOCOLS, BadProviderRow, choices, parse
+from channels_app.providers import CATALOGUE, PROVIDERS, BadProviderRow, choices, parse
 
 ROW: dict[str, Any] = {
     "id": 60,
@@ -42,12 +42,6 @@ def test_has_every_channel_type_of_the_contract() -> None:
 )
 def test_knows_the_default_address(channel_type: int, base_url: str) -> None:
     assert PROVIDERS[channel_type].base_url == base_url
-
-
-def test_serves_every_protocol_that_has_an_adapter() -> None:
-    served = {provider.protocol for provider in PROVIDERS.values() if provider.served}
-    assert served == SERVED_PROTOCOLS
-    assert all(p.served for p in PROVIDERS.values() if p.protocol in served)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +87,6 @@ def test_the_legacy_column_stands_in_for_a_config_member() -> None:
         ({"paths": {"chat": "c"}}, "every path starts with a slash"),
         ({"key_pattern": "("}, "key_pattern"),
         ({"other_fills": "colour"}, "other_fills"),
-        ({"protocol": "acme", "served": True}, "no adapter speaks acme"),
         ({"config": [{"name": "colour"}]}, "'colour' is no member of config"),
         ({"config": [{"name": "region", "pattern": "("}]}, "config: pattern of region"),
     ],
