@@ -55,7 +55,7 @@ async def _within(
         idle=limit,
         total=limit,
     )
-    outside = Outside(clients, Credentials(), UserContent(), route.proxy)
+    outside = Outside(clients, Credentials(), UserContent.configured(), route.proxy)
     try:
         async with asyncio.timeout(limit):
             return await _asked(outside, route, path, document, asked_model, most)

@@ -73,7 +73,7 @@ class Worker:
             alarms=self.alarms,
         )
         self.credentials = Credentials()
-        self.contents = UserContent()
+        self.contents = UserContent.configured()
         self._snapshot: Snapshot | None = None
         self._identities = -1
         self._looking = threading.Lock()
