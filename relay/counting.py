@@ -54,11 +54,13 @@ async def _asked(worker: Worker, dialect: Dialect, call: Call, attempt: Attempt)
         return None
     try:
         body = await answer.read(ERROR_LIMIT)
-        if answer.status == 200:
-            return body
-        error = passage.failure(answer.status, body, answer.retry_after)
+    except UpstreamError:
+        return None
     finally:
         answer.close()
+    if answer.status == 200:
+        return body
+    error = passage.failure(answer.status, body, answer.retry_after)
     if not error.retry:
         raise error
     return None

@@ -52,6 +52,7 @@ class Outside:
         self._credentials = credentials
         self._contents = contents
         self._proxy = proxy
+        self.exchanging = False  # for a credential, without which the request itself cannot go out
 
     def send(self, outgoing: Outgoing) -> Answer:
         return self._clients.send(outgoing.method, outgoing.url, outgoing.headers, outgoing.body, proxy=self._proxy)
@@ -79,7 +80,10 @@ class Outside:
             answer.close()
 
     async def token(self, key: str, get: Callable[[], Awaitable[tuple[str, float]]]) -> str:
-        return await self._credentials.token(key, get)
+        self.exchanging = True
+        token = await self._credentials.token(key, get)
+        self.exchanging = False
+        return token
 
     async def media(self, media: Media) -> Media:
         if media.data or not media.url:

@@ -10,7 +10,7 @@ from relay.outside import Outside
 from relay.passages.base import Flow, Headers, Passage
 from relay.passages.events import note
 from relay.passages.framing import ArrayFraming, EventFraming, Framing
-from relay.types import Attempt, Call, Generated
+from relay.types import Attempt, Call, Generated, Usage
 
 
 class Overheard(Passage):
@@ -52,7 +52,8 @@ class Overheard(Passage):
         except UpstreamError as error:
             if error.retry:
                 raise
-            return generated, body, headers  # it refuses what was asked, in the caller's own form
+            generated.usage = Usage(0, 0)
+            return generated, body, headers  # it refuses what was asked, in the caller's own form; that costs nothing
         if isinstance(read, list):
             for event in read:
                 note(generated, event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 
 from relay.adapters.base import Adapter, Job, UpstreamAnswer
@@ -19,7 +21,7 @@ JSON: Headers = [(b"content-type", b"application/json; charset=utf-8")]
 
 class Translated(Passage):
     def __init__(self, outside: Outside, adapter: Adapter, dialect: Dialect, call: Call, attempt: Attempt) -> None:
-        """Raises BadRequest: the request cannot be understood, or the upstream has nothing like it."""
+        """Raises BadRequest: the request cannot be understood. UpstreamError: the upstream has nothing like it."""
         self._outside = outside
         self._adapter = adapter
         self._dialect = dialect
@@ -28,14 +30,17 @@ class Translated(Passage):
         request = _adapted(dialect.neutral(call), attempt)
         if not isinstance(request, adapter.requests):
             name = attempt.route.provider.name
-            raise BadRequest(f"{name} channels do not serve {call.mode}", code="unsupported_mode")
+            raise UpstreamError(f"{name} channels do not serve {call.mode}", status=400, code="unsupported_mode")
         self._job = Job(attempt.route, attempt.model, call.model, request, call.headers)
 
     async def open(self) -> UpstreamAnswer:
         await self._outside.with_media(self._job.request, self._adapter)
-        self._attempt.sent = True  # from here on something may have reached the upstream, if only a token exchange
+        self._attempt.sent = True  # from here on the request may have reached the upstream
         try:
             return await self._adapter.open(self._job, self._outside)
+        except asyncio.CancelledError:
+            self._attempt.sent = not self._outside.exchanging
+            raise
         except orjson.JSONEncodeError as error:
             raise BadRequest("the request is nested too deeply for this channel's upstream") from error
 
