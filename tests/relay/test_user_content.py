@@ -307,7 +307,7 @@ class TestAllowedHosts:
             made = contents("media.corp", media_corp=["::1", "127.0.0.1"], timeout=1.0)
             fetching = asyncio.create_task(made.fetch(f"http://media.corp:{port}/", "image"))
             only_four.setblocking(False)
-            caller, _ = await asyncio.get_running_loop().sock_accept(only_four)
+            caller, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(only_four), 10)
             with caller:
                 await asyncio.get_running_loop().sock_sendall(caller, answer())
                 assert decoded(await fetching) == PNG
