@@ -249,7 +249,7 @@ class TestAnswers:
             got = await fetch(made, server.url)
 
         assert (got[0], got[2]) == (status, body)
-        assert "link" not in got[1]
+        assert b"link" not in got[1]
 
     async def test_every_answer_can_arrive_byte_by_byte(self) -> None:
         raw = b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
@@ -260,7 +260,7 @@ class TestAnswers:
         async with peer(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n") as server, clients() as made:
             status, headers, body = await fetch(made, server.url, method="HEAD", body=b"")
 
-        assert (status, headers["content-length"], body) == (200, "1000", b"")
+        assert (status, headers[b"content-length"], body) == (200, b"1000", b"")
         assert b"Content-Length" not in server.requests[0]
 
     async def test_without_a_length_the_end_of_the_connection_is_the_end(self) -> None:
