@@ -9,10 +9,10 @@ TESTS ?= tests
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test services bench docs pins
+.PHONY: help setup run lint format test test-clients services bench docs pins
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(VENV)/.run-stamp ## serve on :3000 (or PORT); the first time this installs what is needed
 	@exec $(BIN)/python manage.py serve
@@ -51,6 +51,10 @@ format: setup ## put the code into the house's form
 
 test: setup ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql); TESTS=path for a part
 	$(BIN)/python -m pytest $(ARGS) $(TESTS)
+
+test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs against the gateway; wants npm and go
+	@tests/clients/install.sh
+	$(BIN)/python -m pytest $(ARGS) -m clients tests/clients
 
 services: ## install and start PostgreSQL, MariaDB, Redis, Chromium, wrk and nginx on this machine (Debian, root)
 	@.ci/services

@@ -153,7 +153,10 @@ def _said(heard: Heard, block: Json, role: str) -> str:
 
 
 def _text(content: str | list[Json]) -> str:
-    return content if isinstance(content, str) else "".join(block["text"] for block in content)
+    if isinstance(content, str):
+        return content
+    need({block["type"] for block in content} <= {"text", "image"}, f"tool_result.content: {content}"[:300])
+    return "".join(block["text"] for block in content if block["type"] == "text")
 
 
 def _blocks(said: Said) -> list[Json]:

@@ -1,0 +1,1 @@
+"""Unmodified programs and SDKs, pointed at the gateway by their own settings."""
