@@ -1,8 +1,9 @@
-"""Random requests in the neutral form, valid as a dialect would make them, odd as callers are."""
+"""Random requests: in the neutral form, as odd as a dialect lets callers be, and in the JSON of OpenAI's clients."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from relay.neutral.request import (
     Media,
     OutputFormat,
     Part,
+    Rerank,
     Text,
     Thinking,
     Thought,
@@ -127,6 +129,10 @@ def chats(draw: st.DrawFn) -> Chat:
     )
 
 
+rankings = st.builds(
+    Rerank, words, st.lists(words, min_size=1, max_size=3), st.none() | st.integers(1, 3), st.booleans()
+)
+
 embeddings = st.builds(
     Embeddings,
     st.lists(words | st.lists(st.integers(0, 100_000), min_size=1, max_size=5), min_size=1, max_size=3),
@@ -161,3 +167,142 @@ def portions(size: int = 400) -> st.SearchStrategy[list[bytes]]:
         st.binary(max_size=size // 8),
     )
     return st.lists(line, max_size=8)
+
+
+# Requests as OpenAI's clients send them, as JSON documents of the published API:
+# https://platform.openai.com/docs/api-reference/chat/create, .../embeddings/create, .../images/create.
+
+_PNG = "data:image/png;base64,iVBORw0KGgo="
+_said = st.text(min_size=1, max_size=20)
+_content_parts = st.one_of(
+    _said.map(lambda said: {"type": "text", "text": said}),
+    st.builds(
+        lambda url, detail: {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})},
+        st.sampled_from([_PNG, "https://example.com/a.png", "http://example.com/b.jpg"]),
+        st.sampled_from(["", "low", "high", "auto"]),
+    ),
+    st.sampled_from(["wav", "mp3"]).map(
+        lambda form: {"type": "input_audio", "input_audio": {"data": "aGk=", "format": form}}
+    ),
+    st.just(
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+    ),
+)
+_user_messages = st.builds(
+    lambda content, name: {"role": "user", "content": content} | ({"name": name} if name else {}),
+    _said | st.lists(_content_parts, min_size=1, max_size=3),
+    st.just("") | names,
+)
+_system_messages = st.builds(
+    lambda role, content: {"role": role, "content": content},
+    st.sampled_from(["system", "developer"]),
+    _said | _said.map(lambda said: [{"type": "text", "text": said}]),
+)
+_answers = st.builds(
+    lambda content, refusal: {"role": "assistant", "content": content} | ({"refusal": refusal} if refusal else {}),
+    _said,
+    st.just("") | words,
+)
+
+
+@st.composite
+def _rounds_of_tools(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The model's calls, and the result of each."""
+    called = draw(st.lists(st.tuples(names, objects.map(json.dumps)), min_size=1, max_size=3))
+    tool_calls = [
+        {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": given}}
+        for index, (name, given) in enumerate(called)
+    ]
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": draw(words | objects.map(json.dumps))}
+        for call in tool_calls
+    ]
+    content = draw(st.none() | _said)
+    return [{"role": "assistant", "content": content, "tool_calls": tool_calls}, *results]
+
+
+def _tool(name: str, described: str, schema: dict[str, Any] | None, strict: bool | None) -> dict[str, Any]:
+    function = {"name": name, "description": described, "parameters": schema, "strict": strict}
+    given = {member: value for member, value in function.items() if value is not None}
+    return {"type": "function", "function": given}
+
+
+def _name_of(tool: dict[str, Any]) -> str:
+    return str(tool["function"]["name"])
+
+
+_tools_of_openai = st.lists(
+    st.builds(_tool, names, words, schemas, st.none() | st.booleans()), min_size=1, max_size=3, unique_by=_name_of
+)
+_MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "stream": st.booleans(),
+    "stream_options": st.just({"include_usage": True}),
+    "max_tokens": st.integers(1, 100_000),
+    "max_completion_tokens": st.integers(1, 100_000),
+    "temperature": st.floats(0, 2),
+    "top_p": st.floats(0, 1),
+    "n": st.integers(1, 4),
+    "stop": _said | st.lists(_said, min_size=1, max_size=4),
+    "seed": st.integers(-(2**63), 2**63 - 1),
+    "presence_penalty": st.floats(-2, 2),
+    "frequency_penalty": st.floats(-2, 2),
+    "logprobs": st.booleans(),
+    "top_logprobs": st.integers(0, 20),
+    "logit_bias": st.dictionaries(st.integers(0, 100_000).map(str), st.integers(-100, 100), max_size=3),
+    "response_format": st.sampled_from([{"type": "text"}, {"type": "json_object"}])
+    | st.builds(
+        lambda name, schema: {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}},
+        names,
+        schemas.filter(bool),
+    ),
+    "reasoning_effort": st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh"]),
+    "parallel_tool_calls": st.booleans(),
+    "service_tier": st.sampled_from(["auto", "default", "flex"]),
+    "metadata": st.dictionaries(names, words, max_size=2),
+    "store": st.booleans(),
+    "user": words,
+}
+
+
+@st.composite
+def chat_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Valid bodies of `/v1/chat/completions`, but for the model."""
+    opening = draw(st.lists(_system_messages, max_size=2))
+    messages = [*opening, draw(_user_messages)]
+    for further in draw(st.lists(_user_messages | _answers | _rounds_of_tools(), max_size=4)):
+        messages += further if isinstance(further, list) else [further]
+    document = {"messages": messages, **draw(st.fixed_dictionaries({}, optional=_MEMBERS))}
+    if draw(st.booleans()):
+        offered = document["tools"] = draw(_tools_of_openai)
+        named = {"type": "function", "function": {"name": _name_of(offered[0])}}
+        choice = draw(st.sampled_from([None, "auto", "none", "required", named]))
+        document |= {"tool_choice": choice} if choice else {}
+    return document
+
+
+embeddings_documents = st.fixed_dictionaries(
+    {
+        "input": st.one_of(
+            _said,
+            st.lists(_said, min_size=1, max_size=3),
+            st.lists(st.integers(0, 100_000), min_size=1, max_size=4),
+            st.lists(st.lists(st.integers(0, 100_000), min_size=1, max_size=4), min_size=1, max_size=2),
+        )
+    },
+    optional={
+        "dimensions": st.integers(1, 4096),
+        "encoding_format": st.sampled_from(["float", "base64"]),
+        "user": words,
+    },
+)
+images_documents = st.fixed_dictionaries(
+    {"prompt": _said},
+    optional={
+        "n": st.integers(1, 4),
+        "size": st.sampled_from(["256x256", "512x512", "1024x1024", "1792x1024"]),
+        "quality": st.sampled_from(["standard", "hd", "low", "high", "auto"]),
+        "style": st.sampled_from(["vivid", "natural"]),
+        "response_format": st.sampled_from(["url", "b64_json"]),
+        "user": words,
+    },
+)
