@@ -26,7 +26,7 @@ def table(**changes: Any) -> dict[str, Any]:
 
 
 def test_has_every_channel_type_of_the_contract() -> None:
-    assert sorted(PROVIDERS) == list(range(1, 52))
+    assert set(range(1, 52)) <= set(PROVIDERS)
 
 
 @pytest.mark.parametrize(
