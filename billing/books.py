@@ -29,7 +29,7 @@ from billing.log_shipping import Shipper
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # entries in one transaction
-GATHER = 0.006  # seconds that entries wait for others as long as each turn of the event loop brings more
+GATHER = 0.025  # seconds that entries wait for others as long as each turn of the event loop brings more
 HOLD_PATIENCE = 10.0  # seconds a hold waits for a database that is away
 SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two attempts on a database that is away or busy

@@ -16,7 +16,7 @@ from channels_app.snapshot import Route
 from relay.asgi import Receive, Reply, read_body
 from relay.errors import BadRequest, CallerLeft, Forbidden, RelayError
 from relay.lifeline import Lifeline
-from relay.route import current, named
+from relay.route import channel_for
 from relay.types import Head
 from relay.upstream import Answer
 from relay.worker import Worker
@@ -68,7 +68,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     started = time.monotonic()
     caller, _ = await worker.callers.authenticate(head)
     channel, _, target = head.raw_path.partition(PREFIX)[2].partition("/")
-    route = named(current(worker), channel)
+    route = await channel_for(worker, channel)
     if route.provider.protocol != "proxy" or not (caller.is_admin or caller.group in route.groups):
         raise Forbidden("该渠道不能通过代理访问")
     if not route.base_url:

@@ -82,6 +82,15 @@ async def plan_for(worker: Worker, caller: Caller, model: str, suffix: str) -> t
         return snapshot, Plan(snapshot, caller, model, suffix, worker.health)
 
 
+async def channel_for(worker: Worker, suffix: str) -> Route:
+    """The channel that is named. One that is not there is looked up once more, too."""
+    try:
+        return named(current(worker), suffix)
+    except RelayError:
+        await worker.look_again()
+        return named(current(worker), suffix)
+
+
 def current(worker: Worker) -> Snapshot:
     """The snapshot to route by. Raises GatewayError while none could be loaded."""
     if worker.snapshot is None:
