@@ -64,9 +64,6 @@ class Outside:
         answer = self._clients.send(method, url, headers, body, proxy=self._proxy)
         try:
             await answer.open()
-        except BaseException:
-            answer.close()
-            raise
         finally:
             attempt.sent = attempt.sent or answer.sent
         return answer

@@ -97,20 +97,27 @@ class Answer:
         self._deadline = time.monotonic() + clients.total if clients.total else None
 
     async def open(self) -> None:
-        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout.
+        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout, and is closed then.
 
         A kept connection may have been closed by the server in the moment we write: then, and only if not a byte
         of an answer has come, it is sent once more on a new one.
         """
         try:
-            self._head = await self._exchange(fresh=False)
+            self._head = await self._first_or_second()
+        except BaseException:  # a call that is cancelled leaves no connection behind either
+            self.close()
+            raise
+
+    async def _first_or_second(self) -> ResponseHead:
+        try:
+            return await self._exchange(fresh=False)
         except BrokenOff as error:
             reused = self._connection is not None and self._connection.used > 1
             self.close()
             if not (error.silent and reused):
                 raise UpstreamUnreachable("the upstream cannot be reached") from error
             try:
-                self._head = await self._exchange(fresh=True)
+                return await self._exchange(fresh=True)
             except BrokenOff as again:
                 raise UpstreamUnreachable("the upstream cannot be reached") from again
 

@@ -182,12 +182,8 @@ class UserContent:
                 await answer.open()
                 return answer
             except UpstreamError:
-                answer.close()
                 if answer.sent or left == 1:
                     raise
-            except BaseException:
-                answer.close()
-                raise
         raise _Refused("the name has no address")
 
     async def _content(self, answer: Answer, kind: str) -> Content:

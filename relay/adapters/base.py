@@ -56,7 +56,9 @@ class UpstreamAnswer(Protocol):
     def status(self) -> int: ...
     @property
     def retry_after(self) -> float | None: ...
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Whatever it raises, it has closed itself."""
+
     def header(self, name: str) -> str: ...
     def chunks(self) -> AsyncIterator[bytes]: ...
     async def read(self, limit: int) -> bytes: ...
@@ -181,11 +183,7 @@ class Adapter(ABC):
     async def open(self, job: Job, outside: Outside) -> UpstreamAnswer:
         """Send the request; back with the answer's head. Protocols that poll or use other transports override it."""
         answer = outside.send(await self.prepare(job, outside))
-        try:
-            await answer.open()
-        except BaseException:
-            answer.close()
-            raise
+        await answer.open()
         return answer
 
     def native(self, job: Job, path: str, query: str) -> tuple[str, list[tuple[str, str]]]:

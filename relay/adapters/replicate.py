@@ -94,11 +94,7 @@ async def _stream(job: Job, outside: Outside, address: str) -> UpstreamAnswer:
     if (target.scheme, target.netloc) == (own.scheme, own.netloc):
         headers.append(("Authorization", "Bearer " + job.route.key))
     answer = outside.send(Outgoing("GET", address, headers, b""))
-    try:
-        await answer.open()
-    except BaseException:
-        answer.close()
-        raise
+    await answer.open()
     return answer
 
 

@@ -52,9 +52,6 @@ class Untouched(Passage):
         answer = self._clients.send("POST", url, headers, openai_body.encode(call, attempt), proxy=route.proxy)
         try:
             await answer.open()
-        except BaseException:
-            answer.close()
-            raise
         finally:
             attempt.sent = attempt.sent or answer.sent
         return answer
