@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# The files name the whole closure, so nothing is left to resolve (and a release made today cannot upset an install).
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
 TESTS ?= tests
 ARGS ?=
