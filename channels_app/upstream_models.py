@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from channels_app import outgoing, services
+from channels_app import outgoing, validation
 from channels_app.outgoing import CallFailed
 from channels_app.providers import PROVIDERS, Provider
 from channels_app.services import ChannelMissing
@@ -27,7 +27,7 @@ LIMIT = 20.0  # seconds, of all pages together
 PAGES = 20  # that are turned at most
 PAGE = 1000  # names asked for at once, where a provider has pages
 MOST = 5000  # names that are told
-LONGEST = services.MAX_MODEL  # characters; a longer name could not be stored
+LONGEST = validation.MAX_MODEL  # characters; a longer name could not be stored
 NOT_BUILT = "尚未实现"
 CHAT = "/chat/completions"
 
@@ -110,7 +110,7 @@ def of_draft(fields: Mapping[str, Any], key: str) -> list[str]:
 
     Raises ChannelInvalid, ModelsUnknown.
     """
-    channel_type, base_url, config = services.checked_address(fields, key)
+    channel_type, base_url, config = validation.checked_address(fields, key)
     provider = PROVIDERS[channel_type]
     return ask(Source(provider, base_url or provider.base_url, key.strip(), config.get("proxy", "")))
 

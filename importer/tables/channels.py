@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import ExpressionWrapper, F, TextField
 
-from channels_app import services
+from channels_app import services, validation
 from channels_app.models import Ability, Channel, ChannelStatus
 from channels_app.providers import PROVIDERS
 from importer.tables.base import Context, add_sums, batches, reset_sequence, rows
@@ -83,8 +83,8 @@ class Channels:
             type=kind,
             key=row.credential("key"),
             status=row.one_of("status", ChannelStatus.values, ChannelStatus.ENABLED, ChannelStatus.DISABLED),
-            name=row.text("name", services.MAX_NAME),
-            weight=row.integer("weight", 0, 0, services.MAX_WEIGHT),
+            name=row.text("name", validation.MAX_NAME),
+            weight=row.integer("weight", 0, 0, validation.MAX_WEIGHT),
             created_time=row.integer("created_time"),
             test_time=row.integer("test_time"),
             response_time=row.integer("response_time", 0, 0, BIGGEST),
@@ -92,20 +92,20 @@ class Channels:
             other=row.text("other").strip(),
             balance=row.number("balance"),
             balance_updated_time=row.integer("balance_updated_time"),
-            model_names=self._names(row, "models", services.MAX_MODEL),
-            group=self._names(row, "group", services.MAX_GROUP) or "default",
+            model_names=self._names(row, "models", validation.MAX_MODEL),
+            group=self._names(row, "group", validation.MAX_GROUP) or "default",
             used_quota=row.integer("used_quota", 0, 0),
             model_mapping=self._json(row, "model_mapping"),
-            priority=row.integer("priority", 0, -services.MAX_PRIORITY, services.MAX_PRIORITY),
+            priority=row.integer("priority", 0, -validation.MAX_PRIORITY, validation.MAX_PRIORITY),
             config=self._json(row, "config"),
             system_prompt=row.text("system_prompt"),
         )
 
     def _base_url(self, row: Row) -> str:
         value = row.text("base_url").strip().rstrip("/")
-        if len(value) <= services.MAX_BASE_URL:
+        if len(value) <= validation.MAX_BASE_URL:
             return value
-        self.table.adjust(row.id, f"base_url is longer than {services.MAX_BASE_URL} characters; now none")
+        self.table.adjust(row.id, f"base_url is longer than {validation.MAX_BASE_URL} characters; now none")
         return ""
 
     def _names(self, row: Row, column: str, longest: int) -> str:
