@@ -107,5 +107,5 @@ def _signed_in(request: Request) -> User | None:
 def _signed_in_as(request: Request, method: Method, identity: Identity) -> Response:
     """The answer of POST /api/user/login."""
     user = linking.sign_in(method, identity, actor_of(request._request))
-    sign_in(request._request, user)
+    sign_in(request._request, user, method=method.name)
     return answer(partial_json(user, "id", "username", "display_name", "role", "status"))

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from django.conf import settings
 
+from accounts import sessions
 from api.models import RateWindow
 from api.windows import KEEP
 from jobs.running import Context
@@ -25,4 +26,5 @@ def clear_windows() -> int:
 def scheduled(context: Context) -> None:
     """The daily run (jobs.table)."""
     clear_sessions()
+    sessions.clear_ended()
     context.report({"rate_windows": clear_windows()})

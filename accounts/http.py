@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth import login as django_login
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from accounts import sessions
 from accounts.models import User
 from audit.services import Actor
 from config.client_ip import client_ip
@@ -68,16 +70,29 @@ def session_user(request: HttpRequest) -> User | None:
     return None
 
 
-def sign_in(request: HttpRequest, user: User) -> None:
-    """Start a session under a new key."""
+def sign_in(request: HttpRequest, user: User, *, method: str = "password") -> None:
+    """Start a session under a new key. `method` is how the person has shown who they are (`UserSession.method`)."""
     django_login(request, user, backend=BACKEND)
+    if not request.session.session_key:  # somebody else was signed in here, and that session was given up
+        request.session.create()
+    sessions.begin(
+        request.session.session_key or "",
+        user.pk,
+        address=client_address(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        method=method,
+    )
 
 
 def sign_out(request: HttpRequest) -> None:
+    sessions.forget(request.session.session_key)
     request.session.flush()
+    request.user = AnonymousUser()
 
 
 def keep_signed_in(request: HttpRequest, user: User) -> None:
     """After a change of one's own password: this session goes on, under a new key."""
+    former = request.session.session_key
     request.session.cycle_key()
     request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    sessions.moved(former, request.session.session_key)

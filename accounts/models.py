@@ -70,6 +70,7 @@ class User(AbstractBaseUser):
     inviter_id = models.BigIntegerField(default=0, db_index=True)
     must_change_password = models.BooleanField(default=False)
     created_time = models.BigIntegerField(default=now)
+    last_active = models.BigIntegerField(default=0, db_default=0, editable=False)  # to a few minutes; 0 is never
 
     objects = UserManager()
 
@@ -115,6 +116,29 @@ class User(AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_active and self.is_superuser
+
+
+class UserSession(models.Model):
+    """What is known of a sign-in beside its row in Django's session table, which alone decides whether it is alive.
+
+    `method` is how somebody signed in ("password", "github", "passkey", "password+totp"); "" where that is not known.
+    """
+
+    session_key = models.CharField(max_length=40, unique=True, editable=False)
+    user_id = models.BigIntegerField(db_index=True)
+    created_at = models.BigIntegerField(default=now)
+    seen_at = models.BigIntegerField(default=now)  # to a few minutes
+    address = models.CharField(max_length=45, default="", blank=True)
+    user_agent = models.CharField(max_length=255, default="", blank=True)
+    method = models.CharField(max_length=32, default="", blank=True)
+
+    class Meta:
+        db_table = "user_sessions"
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
+
+    def __str__(self) -> str:
+        return f"#{self.pk} of user {self.user_id}"
 
 
 class TokenStatus(models.IntegerChoices):

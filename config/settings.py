@@ -245,6 +245,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.SeenSessions",
     "console.middleware.PasswordChangeFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]

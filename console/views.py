@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_in
+from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_in, sign_out
 from accounts.models import Role, Token, TokenStatus
 from accounts.refusals import BadPassword, Refused, WrongPassword
 from accounts.services import authenticate, create_token, update_self
@@ -106,7 +105,7 @@ def web_link(address: str) -> str:
 
 @require_POST
 def logout_page(request: HttpRequest) -> HttpResponse:
-    logout(request)
+    sign_out(request)
     messages.success(request, _("You are logged out."))
     return redirect("login")
 

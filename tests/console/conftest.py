@@ -7,6 +7,7 @@ from django.test import Client
 
 from accounts.models import Role, User
 from accounts.services import create_user
+from accounts.sessions import seen
 
 PASSWORD = "a-password-of-the-tests"
 
@@ -29,6 +30,7 @@ def alice(db: None) -> User:
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
+    seen(client.session.session_key or "", user.pk, address="127.0.0.1", user_agent="")  # as its first request would
     return client
 
 
