@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 from django.utils import timezone
 
 import accounts.models
@@ -9,10 +11,10 @@ import accounts.models
 BATCH = 500
 
 
-def note_live_sessions(apps, schema_editor):
-    """Whose a session is stands inside its signed data; what cannot be read is nobody's and cannot be signed in with."""
+def note_live_sessions(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Whose a session is stands inside its signed data; one that cannot be read lets nobody in."""
     alias = schema_editor.connection.alias
-    UserSession = apps.get_model("accounts", "UserSession")  # noqa: N806
+    UserSession = apps.get_model("accounts", "UserSession")
     live = apps.get_model("sessions", "Session").objects.using(alias).filter(expire_date__gt=timezone.now())
     rows = []
     store = SessionStore()
