@@ -17,7 +17,6 @@ from api.views import AdminView
 from channels_app import balances, services, testing, upstream_models
 from channels_app.catalogue import whole_catalogue
 from channels_app.models import BreakerState, Channel, ChannelHealth
-from channels_app.probe import test_channel
 from channels_app.providers import PROVIDERS
 from vault.keys import CannotDecrypt, decrypt
 
@@ -173,7 +172,7 @@ class ChannelTest(AdminView):
     def get(self, request: Request, channel_id: str) -> Response:
         """`model` empty, absent or "undefined" is the channel's first. Front ends read `model` or `modelName`."""
         asked = query_text(request, "model")
-        probe = test_channel(path_id(channel_id), asked)
+        probe = testing.test_one(path_id(channel_id), asked)
         body = {
             "success": probe.success,
             "message": probe.message,
@@ -188,9 +187,9 @@ class TestAll(AdminView):
     def get(self, request: Request) -> Response:
         """Starts a run in the background; how far it is, `channel/test/progress` tells."""
         scope = query_text(request, "scope") or testing.Scope.ALL
-        required(request, scope in list(testing.Scope))
+        required(request, scope in (testing.Scope.ALL, testing.Scope.DISABLED))
         try:
-            testing.start(testing.Scope(scope))
+            testing.start(testing.Scope(scope), actor(request))
         except testing.AlreadyRunning:
             raise Refusal("测试已在运行中") from None
         return answer()

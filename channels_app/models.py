@@ -15,10 +15,20 @@ class ChannelStatus(models.IntegerChoices):
     AUTO_DISABLED = 3, _("disabled automatically")
 
 
+class Outcome(models.IntegerChoices):
+    """Of one test. Told apart from its time: a test that failed at once was made all the same."""
+
+    UNKNOWN = 0, _("not tested")
+    PASSED = 1, _("passed")
+    FAILED = 2, _("failed")
+    SLOW = 3, _("passed, too slow")
+
+
 class Channel(models.Model):
     """One provider account. `type` is a row of `channels_app.providers`; `key` and `config` are encrypted at rest.
 
-    Saved through `channels_app.services`, which rebuilds the abilities and raises the routing version.
+    Saved through `channels_app.services`, which rebuilds the abilities and raises the routing version. `key_digest` is
+    the key's keyed digest, by which a key is found; "" until `channels_app.key_digests` has made it.
     """
 
     type = models.IntegerField(default=1)
@@ -28,7 +38,9 @@ class Channel(models.Model):
     weight = models.BigIntegerField(default=0)
     created_time = models.BigIntegerField(default=0)
     test_time = models.BigIntegerField(default=0)
-    response_time = models.BigIntegerField(default=0)  # milliseconds of the last test
+    response_time = models.BigIntegerField(default=0)  # milliseconds of the last test; 0 where a single one failed
+    test_outcome = models.IntegerField(choices=Outcome.choices, default=Outcome.UNKNOWN, db_default=0)
+    test_milliseconds = models.BigIntegerField(default=0, db_default=0)  # of the last test, however it ended
     base_url = models.CharField(max_length=500, default="", blank=True)
     other = models.TextField(default="", blank=True)
     balance = models.FloatField(default=0)
@@ -43,6 +55,12 @@ class Channel(models.Model):
     status_reason = models.TextField(default="", blank=True)  # why it was disabled
     status_time = models.BigIntegerField(default=0)
     refuses_stream_options = models.BooleanField(default=False)  # learnt from a 400 that named the member
+    tags = models.CharField(max_length=500, default="", db_default="", blank=True)  # comma separated
+    test_model = models.CharField(max_length=191, default="", db_default="", blank=True)  # "": chosen by the test
+    auto_disable = models.BooleanField(default=True, db_default=True)  # False: only people take it out of service
+    notes = models.TextField(default="", db_default="", blank=True)  # for the operators themselves
+    disabled_until = models.BigIntegerField(default=0, db_default=0)  # Unix seconds; 0: not for a time
+    key_digest = models.CharField(max_length=64, default="", db_default="", blank=True, db_index=True)
 
     class Meta:
         db_table = "channels"
@@ -124,3 +142,58 @@ class StoredResponse(models.Model):
 
     def __str__(self) -> str:
         return f"response of user #{self.user_id} at channel #{self.channel_id}"
+
+
+class TestRun(models.Model):
+    """One test of many channels. How it stands is `channels_app.runs.state`'s to say, from the lease and `ended`.
+
+    `model`: asked of all that list it; "": each channel's own. Moments are Unix seconds. `holder` names the acquisition
+    of the lease under which it runs.
+    """
+
+    __test__ = False  # none of pytest's
+
+    scope = models.CharField(max_length=16)
+    model = models.CharField(max_length=191, default="", blank=True)
+    started_by = models.CharField(max_length=64, default="", blank=True)
+    started = models.BigIntegerField()
+    finished = models.BigIntegerField(default=0)
+    total = models.IntegerField(default=0)
+    holder = models.CharField(max_length=32, default="", blank=True)
+    cancelled = models.BooleanField(default=False)  # somebody asked for it to end
+    ended = models.CharField(max_length=16, default="", blank=True)  # "" until it says itself how it ended
+
+    class Meta:
+        db_table = "channel_test_runs"
+        verbose_name = _("test run")
+        verbose_name_plural = _("test runs")
+
+    def __str__(self) -> str:
+        return f"test run #{self.pk}"
+
+
+class TestRunResult(models.Model):
+    """What one test of one channel found, in a run or by itself (`run` None). The channel may be gone meanwhile."""
+
+    __test__ = False
+
+    run = models.ForeignKey(
+        TestRun, on_delete=models.CASCADE, related_name="results", null=True, blank=True, db_constraint=False
+    )
+    channel_id = models.BigIntegerField()
+    channel_name = models.CharField(max_length=128, default="", blank=True)
+    model = models.CharField(max_length=191, default="", blank=True)
+    outcome = models.IntegerField(choices=Outcome.choices)
+    milliseconds = models.BigIntegerField(default=0)
+    message = models.TextField(default="", blank=True)  # what the model said, or the error; redacted, cut
+    change = models.IntegerField(default=0)  # the status the test made of the channel; 0: none
+    tested_at = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        db_table = "channel_test_results"
+        verbose_name = _("test result")
+        verbose_name_plural = _("test results")
+        indexes = [models.Index(fields=["channel_id", "id"], name="test_result_of_channel")]
+
+    def __str__(self) -> str:
+        return f"test of channel #{self.channel_id}"

@@ -17,7 +17,7 @@ from django.conf import settings
 from billing.models import LogType
 from billing.services import write_log
 from channels_app import faults, outgoing
-from channels_app.models import Channel
+from channels_app.models import Channel, Outcome
 from channels_app.outgoing import CallFailed, Received
 from channels_app.services import ChannelMissing
 from channels_app.snapshot import BadRow, Route
@@ -87,24 +87,24 @@ def test_channel(
     *,
     limit: float | None = None,  # noqa: PT028
 ) -> Probe:
-    """Call the channel once, and record when and how fast it answered. Raises ChannelMissing.
+    """Call the channel once, and record when, how well and how fast it answered. Raises ChannelMissing.
 
     `model` None: gpt-3.5-turbo where the channel lists exactly that, else its first; "" and "undefined", or a name the
-    channel does not list: its first. `limit`: seconds it may take; in such a test, one of many, a failure's time is
-    recorded too.
+    channel does not list: its first. Where nobody names one, the channel's own test model comes before these.
+    `limit`: seconds it may take; in such a test, one of many, a failure's time is a `response_time` too.
     """
-    row = Channel.objects.filter(pk=channel_id).values_list("name", "model_names").first()
+    row = Channel.objects.filter(pk=channel_id).values_list("name", "model_names", "test_model").first()
     if row is None:
         raise ChannelMissing(channel_id)
-    name, model_names = row
-    tested = choose_model(model_names, model)
+    name, model_names, test_model = row
+    tested = choose_model(model_names, model, test_model)
     try:
         route = stored_route(channel_id)
         if route is None:
             raise ChannelMissing(channel_id)
         trial, exchange = _prepared(route, tested)
     except (BadRow, UpstreamError, BadRequest, Failed) as refusal:
-        _note(channel_id, 0.0)
+        _note(channel_id, 0.0, 0.0, success=False)
         return Probe(False, str(refusal), 0.0, tested)
     began = time.monotonic()
     error: UpstreamError | None = None
@@ -117,15 +117,20 @@ def test_channel(
         reply, success, error = str(failure), False, failure.error
     elapsed = time.monotonic() - began
     shown = _told(channel_id, name, tested, elapsed, reply, success=success)
-    _note(channel_id, elapsed if success or limit is not None else 0.0)
+    _note(channel_id, elapsed, elapsed if success or limit is not None else 0.0, success=success)
     seconds = round(elapsed, 3) if success else 0.0
     refused = error is not None and faults.refuses_account(route.type, error)
     return Probe(success, shown, seconds, tested, elapsed=elapsed, refused=refused)
 
 
-def choose_model(model_names: str, wanted: str | None) -> str:
-    """The model to test: names are compared whole. A channel that lists none is tested with what was asked for."""
+def choose_model(model_names: str, wanted: str | None, stored: str = "") -> str:
+    """The model to test: names are compared whole. A channel that lists none is tested with what was asked for.
+
+    `stored`: the channel's own choice, which counts while the channel lists it and nobody asks for another.
+    """
     listed = [name for part in model_names.split(",") if (name := part.strip())]
+    if stored in listed and (wanted is None or wanted in FIRST_OF_CHANNEL):
+        return stored
     if not listed:
         return "" if wanted is None or wanted in FIRST_OF_CHANNEL else wanted
     favourite = FAVOURITE if wanted is None else wanted
@@ -218,9 +223,14 @@ def _told(channel_id: int, name: str, model: str, elapsed: float, text: str, *, 
     return shown
 
 
-def _note(channel_id: int, seconds: float) -> None:
-    """No change of routing, so no new version: nothing routes by the time of a test."""
-    Channel.objects.filter(pk=channel_id).update(test_time=int(time.time()), response_time=round(seconds * 1000))
+def _note(channel_id: int, elapsed: float, told: float, *, success: bool) -> None:
+    """No change of routing, so no new version: nothing routes by the time of a test. `told`: as the contract has it."""
+    Channel.objects.filter(pk=channel_id).update(
+        test_time=int(time.time()),
+        response_time=round(told * 1000),
+        test_outcome=Outcome.PASSED if success else Outcome.FAILED,
+        test_milliseconds=round(elapsed * 1000),
+    )
 
 
 def _document(received: Received) -> dict[str, Any]:

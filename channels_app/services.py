@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.services import SYSTEM, Actor, record
+from channels_app import key_digests
 from channels_app.models import Ability, Channel, ChannelStatus
 from channels_app.providers import PROVIDERS, SECRET_MEMBERS
 from channels_app.validation import (
+    MAX_NAME,
     SETTABLE,
     ChannelInvalid,
     check_base_url,
@@ -47,11 +50,14 @@ class ChannelMissing(LookupError):
 
 
 @transaction.atomic
-def create_channels(actor: Actor, fields: Mapping[str, Any], keys: Sequence[str]) -> list[int]:
+def create_channels(
+    actor: Actor, fields: Mapping[str, Any], keys: Sequence[str], *, numbered: bool = False
+) -> list[int]:
     """One channel for each key, alike in everything else; returns their ids in the order of the keys.
 
     Keys are trimmed and empty ones dropped (`split_keys` makes them out of a text box). A missing or zero status
-    means enabled, a missing group "default". Raises ChannelInvalid, and then nothing has changed.
+    means enabled, a missing group "default". `numbered`: of several, the first is called "name #1". Raises
+    ChannelInvalid, and then nothing has changed.
     """
     columns = columns_of(typed(given_of(fields)))
     provider = PROVIDERS[columns["type"]]
@@ -66,9 +72,12 @@ def create_channels(actor: Actor, fields: Mapping[str, Any], keys: Sequence[str]
     for key in trimmed:
         check_key(provider, key)
     now = int(time.time())
+    name = columns.get("name", "")
     created = []
-    for key in trimmed:
-        channel = Channel.objects.create(**columns, key=key, created_time=now)
+    for place, key in enumerate(trimmed, 1):
+        if numbered and len(trimmed) > 1:
+            columns["name"] = numbered_name(name, place)
+        channel = Channel.objects.create(**columns, key=key, key_digest=key_digests.of(key), created_time=now)
         rebuild_abilities(channel)
         record(actor, "channel.create", f"channel:{channel.pk}", name=channel.name, type=channel.type)
         created.append(channel.pk)
@@ -81,10 +90,10 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     """Change the fields given and nothing else.
 
     An empty key, name, models, group or config, and a zero type or status, leave what is stored; an empty base_url,
-    other, model_mapping or system_prompt clears it, as does a zero priority or weight. Secret members of config that
-    come back empty are kept. Raises ChannelInvalid, ChannelMissing, and then nothing has changed.
+    other, model_mapping, system_prompt, tags, test_model or notes clears it, as does a zero priority or weight. Secret
+    members of config that come back empty are kept. Raises ChannelInvalid, ChannelMissing; then nothing has changed.
     """
-    channel = _locked(channel_id)
+    channel = locked(channel_id)
     given = given_of(fields)
     columns = columns_of(given)
     provider = PROVIDERS.get(columns.get("type", channel.type))
@@ -95,7 +104,7 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
         check_key(provider, key)
         columns["key"] = key
     elif columns.get("type", channel.type) != channel.type:
-        check_key(provider, _stored(channel, "key"))
+        check_key(provider, stored_secret(channel, "key"))
     if "config" in columns:
         check_config(provider, columns["config"])
         stored = _stored_config(channel, columns["config"])
@@ -110,7 +119,9 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     if {"type", "base_url", "config"} & set(changed):
         columns["refuses_stream_options"] = False  # what was learnt was learnt about another upstream
     if "status" in changed:
-        columns.update(status_reason="", status_time=int(time.time()))
+        columns.update(status_reason="", status_time=int(time.time()), disabled_until=0)
+    if "key" in changed:
+        columns["key_digest"] = key_digests.of(key)
     Channel.objects.filter(pk=channel_id).update(**columns)
     for name in ("status", "priority", "model_names", "group"):
         setattr(channel, name, columns.get(name, getattr(channel, name)))
@@ -125,16 +136,20 @@ def set_status(actor: Actor, channel_id: int, status: int, reason: str = "") -> 
     """Enable or disable one channel, whatever its status was. Raises ChannelInvalid, ChannelMissing."""
     if status not in SETTABLE:
         raise ChannelInvalid(_("unknown status"))
-    _locked(channel_id)
-    _write_status(channel_id, status, reason)
+    locked(channel_id)
+    write_status(channel_id, status, reason)
     record(actor, "channel.status", f"channel:{channel_id}", status=int(status), reason=reason[:MAX_REASON])
     versions.bump(versions.ROUTING)
 
 
 @transaction.atomic
 def disable_automatically(channel_id: int, reason: str) -> bool:
-    """Take an enabled channel out of service. True for the one caller whose call changed it, who then notifies."""
-    if not _write_status(channel_id, ChannelStatus.AUTO_DISABLED, reason, only_if=ChannelStatus.ENABLED):
+    """Take an enabled channel out of service, if that may be done to it automatically (`auto_disable`).
+
+    True for the one caller whose call changed it, who then notifies.
+    """
+    service = {"status": ChannelStatus.ENABLED, "auto_disable": True}
+    if not write_status(channel_id, ChannelStatus.AUTO_DISABLED, reason, only_if=service):
         return False
     record(SYSTEM, "channel.disable", f"channel:{channel_id}", reason=reason[:MAX_REASON])
     versions.bump(versions.ROUTING)
@@ -144,7 +159,7 @@ def disable_automatically(channel_id: int, reason: str) -> bool:
 @transaction.atomic
 def enable_automatically(channel_id: int) -> bool:
     """Put back what was disabled automatically, never by hand. True for the one caller whose call changed it."""
-    if not _write_status(channel_id, ChannelStatus.ENABLED, "", only_if=ChannelStatus.AUTO_DISABLED):
+    if not write_status(channel_id, ChannelStatus.ENABLED, "", only_if={"status": ChannelStatus.AUTO_DISABLED}):
         return False
     record(SYSTEM, "channel.enable", f"channel:{channel_id}")
     versions.bump(versions.ROUTING)
@@ -185,6 +200,17 @@ def delete_disabled(actor: Actor) -> int:
     return len(channel_ids)
 
 
+@transaction.atomic
+def reveal_key(actor: Actor, channel_id: int) -> str:
+    """The stored key in clear, on record. Whether the actor may see it is the caller's to decide.
+
+    Raises ChannelMissing; ChannelInvalid where it can no longer be decrypted.
+    """
+    key = stored_secret(locked(channel_id), "key")
+    record(actor, "channel.reveal", f"channel:{channel_id}")
+    return key
+
+
 def usable_models(group: str) -> list[str]:
     """Names of the models that some enabled channel serves to the group, sorted."""
     return sorted(Ability.objects.filter(group=group, enabled=True).values_list("model", flat=True).distinct())
@@ -204,7 +230,7 @@ def shown_config(channel: Channel) -> str:
 # What follows writes.
 
 
-def _locked(channel_id: int) -> Channel:
+def locked(channel_id: int) -> Channel:
     """The row for the rest of the transaction, its secrets still sealed. Raises ChannelMissing."""
     channel = Channel.objects.select_for_update().defer("key", "config").filter(pk=channel_id).first()
     if channel is None:
@@ -212,14 +238,19 @@ def _locked(channel_id: int) -> Channel:
     return channel
 
 
-def _write_status(channel_id: int, status: int, reason: str, only_if: int | None = None) -> bool:
-    rows = Channel.objects.filter(pk=channel_id)
-    if only_if is not None:
-        rows = rows.filter(status=only_if)
-    if not rows.update(status=status, status_reason=reason[:MAX_REASON], status_time=int(time.time())):
-        return False
-    Ability.objects.filter(channel_id=channel_id).update(enabled=status == ChannelStatus.ENABLED)
-    return True
+def write_status(
+    channel_id: int, status: int, reason: str, *, until: int = 0, only_if: Mapping[str, Any] = MappingProxyType({})
+) -> bool:
+    """Status, reason, moment and abilities; False where `only_if` (columns as they must be) does not hold any more.
+
+    `until`: Unix seconds at which the channel is put back by itself, 0 for never.
+    """
+    changed = Channel.objects.filter(pk=channel_id, **only_if).update(
+        status=status, status_reason=reason[:MAX_REASON], status_time=int(time.time()), disabled_until=until
+    )
+    if changed:
+        Ability.objects.filter(channel_id=channel_id).update(enabled=status == ChannelStatus.ENABLED)
+    return bool(changed)
 
 
 def rebuild_abilities(channel: Channel) -> None:
@@ -242,6 +273,12 @@ def rebuild_abilities(channel: Channel) -> None:
     )
 
 
+def numbered_name(name: str, number: int) -> str:
+    """ "name #2", the name cut where the column would be too short."""
+    suffix = f" #{number}"
+    return name[: MAX_NAME - len(suffix)] + suffix
+
+
 def _delete(channel_ids: Sequence[int]) -> None:
     Ability.objects.filter(channel_id__in=channel_ids).delete()
     Channel.objects.filter(pk__in=channel_ids).only("pk").delete()
@@ -250,7 +287,7 @@ def _delete(channel_ids: Sequence[int]) -> None:
 def _stored_config(channel: Channel, replacement: Mapping[str, str]) -> dict[str, str]:
     """The config of the row. Lost under another secret, it counts as empty where nothing of it has to be kept."""
     try:
-        stored = json.loads(_stored(channel, "config") or "{}")
+        stored = json.loads(stored_secret(channel, "config") or "{}")
     except ChannelInvalid:
         if any(replacement.get(name) == "" for name in SECRET_MEMBERS):
             raise
@@ -260,7 +297,7 @@ def _stored_config(channel: Channel, replacement: Mapping[str, str]) -> dict[str
     return stored if isinstance(stored, dict) else {}
 
 
-def _stored(channel: Channel, secret: str) -> str:
+def stored_secret(channel: Channel, secret: str) -> str:
     """A secret column of the row; the one place that decrypts here."""
     try:
         return str(Channel.objects.values_list(secret, flat=True).get(pk=channel.pk))

@@ -7,6 +7,7 @@ few at a time, so that channels that hang do not hold up the others. Each test i
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -17,25 +18,41 @@ from django.conf import settings
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from channels_app import health
-from channels_app.models import Channel, ChannelStatus
+from audit.services import SYSTEM, Actor, record
+from channels_app import health, runs
+from channels_app.models import Channel, ChannelStatus, Outcome
 from channels_app.probe import Probe, test_channel
 from channels_app.services import ChannelMissing
+from channels_app.validation import split_names
 from jobs import leases, running
 from jobs.running import Context
 from notices import services as notices
 from options import services as option_services
 from options.registry import Options
 
-NAME = "test channels"  # of the lease and of the job: a run by hand and a scheduled one exclude each other
+NAME = runs.NAME
 TIMEOUT = 6 * 3600  # seconds of a whole run
 AT_ONCE = 10
 LIMIT = 20.0  # seconds of one test, or twice the threshold where that is longer
 
 
+LOOK = 1.0  # seconds between two looks at whether somebody cancelled the run
+
+
 class Scope(StrEnum):
     ALL = "all"
     DISABLED = "disabled"  # by hand or automatically
+    SELECTED = "selected"  # the channels named
+    FILTER = "filter"  # those a filter found when the run was started
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to test. `model` "": each channel's own; else that one, of the channels that list it, and no others."""
+
+    scope: Scope
+    channel_ids: tuple[int, ...] = ()  # of the scopes that name them
+    model: str = ""
 
 
 class AlreadyRunning(Exception):
@@ -66,23 +83,38 @@ class Finding:
     change: ChannelStatus | None
 
 
-def start(scope: Scope) -> None:
-    """Begin a run in the background; root is told when it has finished. Raises AlreadyRunning."""
+def start(scope: Scope, actor: Actor = SYSTEM, channel_ids: Sequence[int] = (), model: str = "") -> int:
+    """Begin a run in the background, and tell root when it has finished; the id of the run. Raises AlreadyRunning."""
+    order = Order(scope, tuple(channel_ids), model)
+    row = runs.begin(scope.value, model, actor)
 
     def work(context: Context) -> None:
-        findings = run(context, scope)
-        if not context.stopping:
+        findings = _on_record(context, order, row.pk)
+        if not context.stopping and not runs.cancel_asked(row.pk):
             notices.test_finished(summary(findings))
 
     if running.start(NAME, work, TIMEOUT) is None:
+        row.delete()
         raise AlreadyRunning
+    record(actor, "channel.test_all", f"test run:{row.pk}", scope=scope.value, model=model)
+    return row.pk
 
 
 def scheduled(context: Context) -> None:
     """The job: all channels, and no news unless some were slow and stay in service."""
-    findings = run(context, Scope.ALL)
+    row = runs.begin(Scope.ALL.value, "", SYSTEM)
+    findings = _on_record(context, Order(Scope.ALL), row.pk)
     if findings.slow:
         notices.test_finished(summary(findings))
+
+
+def test_one(channel_id: int, model: str | None = None) -> Probe:  # noqa: PT028 (not a test of pytest's)
+    """One test by itself, which changes no status; its result is on record. Raises ChannelMissing."""
+    probe = test_channel(channel_id, model)
+    name = Channel.objects.filter(pk=channel_id).values_list("name", flat=True).first() or ""
+    outcome = Outcome.PASSED if probe.success else Outcome.FAILED
+    runs.add_result(channel_id, name, probe.model, outcome, probe.elapsed, probe.message)
+    return probe
 
 
 def progress() -> dict[str, Any]:
@@ -98,21 +130,74 @@ def progress() -> dict[str, Any]:
     }
 
 
-def run(context: Context, scope: Scope) -> Findings:
-    """Test every channel of the scope, newest first."""
-    rows = Channel.objects.order_by("-id")
-    if scope is Scope.DISABLED:
-        rows = rows.filter(status__in=(ChannelStatus.DISABLED, ChannelStatus.AUTO_DISABLED))
-    channel_ids = list(rows.values_list("pk", flat=True))
-    findings = Findings(scope=scope.value, total=len(channel_ids))
+def run(context: Context, order: Order, run_id: int) -> Findings:
+    """Test every channel of the order, newest first."""
+    runs.forget_old()
+    channel_ids = _chosen(order)
+    runs.plan(run_id, len(channel_ids))
+    findings = Findings(scope=order.scope.value, total=len(channel_ids))
     context.report(asdict(findings), now=True)
-    tests = _slowly(context, channel_ids) if settings.POLLING_INTERVAL else _at_once(context, channel_ids)
+    halt = Halt(context, run_id)
+    inquiry = Inquiry(run_id, order.model or None)
+    tests = _slowly(halt, inquiry, channel_ids) if settings.POLLING_INTERVAL else _at_once(halt, inquiry, channel_ids)
     for finding in tests:
         findings.done += 1
         if finding is not None:
             _add(findings, finding)
         context.report(asdict(findings))
     return findings
+
+
+def _on_record(context: Context, order: Order, run_id: int) -> Findings:
+    """The run, which says at its end how it ended, whatever happened."""
+    runs.hold(run_id, context.holder)
+    ended = runs.State.DIED
+    try:
+        findings = run(context, order, run_id)
+        if findings.done == findings.total:
+            ended = runs.State.FINISHED
+        elif not context.stopping:
+            ended = runs.State.CANCELLED
+        return findings
+    finally:
+        runs.end(run_id, ended)
+
+
+def _chosen(order: Order) -> list[int]:
+    rows = Channel.objects.order_by("-id")
+    if order.scope is Scope.DISABLED:
+        rows = rows.filter(status__in=(ChannelStatus.DISABLED, ChannelStatus.AUTO_DISABLED))
+    wanted = set(order.channel_ids) if order.scope in (Scope.SELECTED, Scope.FILTER) else None
+    return [
+        channel_id
+        for channel_id, names in rows.values_list("pk", "model_names")
+        if (wanted is None or channel_id in wanted) and (not order.model or order.model in split_names(names))
+    ]
+
+
+class Halt:
+    """Whether a run has to end early: its process does, or somebody cancelled it, on this node or on another."""
+
+    def __init__(self, context: Context, run_id: int) -> None:
+        self._context = context
+        self._run_id = run_id
+        self._cancelled = False
+        self._looked = 0.0
+
+    @property
+    def asked(self) -> bool:
+        """Reads the row at most once a second."""
+        if not self._cancelled and time.monotonic() - self._looked >= LOOK:
+            self._cancelled = runs.cancel_asked(self._run_id)
+            self._looked = time.monotonic()
+        return self._cancelled or self._context.stopping
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; True when the run has to end, and then within a second."""
+        end = time.monotonic() + seconds
+        while not self.asked and (left := end - time.monotonic()) > 0:
+            self._context.pause(min(left, LOOK))
+        return self.asked
 
 
 def judge(channel_id: int, status: int, probe: Probe, options: Options) -> ChannelStatus | None:
@@ -175,36 +260,54 @@ def _add(findings: Findings, finding: Finding) -> None:
         findings.slow.append(finding.channel_id)
 
 
-def _slowly(context: Context, channel_ids: Sequence[int]) -> Iterator[Finding | None]:
+def _slowly(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int]) -> Iterator[Finding | None]:
     for place, channel_id in enumerate(channel_ids):
-        if context.stopping or (place and context.pause(settings.POLLING_INTERVAL)):
+        if halt.asked or (place and halt.pause(settings.POLLING_INTERVAL)):
             return
-        yield _test(channel_id)
+        yield inquiry.test(channel_id)
 
 
-def _at_once(context: Context, channel_ids: Sequence[int]) -> Iterator[Finding | None]:
-    def one(channel_id: int) -> Finding | None:
+def _at_once(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int]) -> Iterator[Finding | None]:
+    def one(channel_id: int) -> tuple[Finding | None, ...]:
+        """Empty: the run has to end, and the channel was not tested."""
         try:
-            return None if context.stopping else _test(channel_id)
+            return () if halt.asked else (inquiry.test(channel_id),)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="channel test") as threads:
         tests = [threads.submit(one, channel_id) for channel_id in channel_ids]
         for test in as_completed(tests):
-            if not context.stopping:
-                yield test.result()
+            yield from test.result()
 
 
-def _test(channel_id: int) -> Finding | None:
-    """None: the channel is gone."""
-    options = option_services.load()
-    limit = max(LIMIT, 2 * float(options["ChannelDisableThreshold"]))
-    status = Channel.objects.filter(pk=channel_id).values_list("status", flat=True).first()
-    try:
-        probe = test_channel(channel_id, limit=limit)
-    except ChannelMissing:
-        return None
-    change = judge(channel_id, status or 0, probe, options)
-    slow = status == ChannelStatus.ENABLED and _slow(probe, options)
-    return Finding(channel_id, probe.success, slow, change)
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """The tests of one run."""
+
+    run_id: int
+    model: str | None
+
+    def test(self, channel_id: int) -> Finding | None:
+        """None: the channel is gone."""
+        options = option_services.load()
+        limit = max(LIMIT, 2 * float(options["ChannelDisableThreshold"]))
+        row = Channel.objects.filter(pk=channel_id).values_list("status", "name").first()
+        if row is None:
+            return None
+        status, name = row
+        try:
+            probe = test_channel(channel_id, self.model, limit=limit)
+        except ChannelMissing:
+            return None
+        change = judge(channel_id, status, probe, options)
+        late = _slow(probe, options)
+        outcome = Outcome.FAILED
+        if probe.success:
+            outcome = Outcome.SLOW if late else Outcome.PASSED
+        if outcome is Outcome.SLOW:
+            Channel.objects.filter(pk=channel_id).update(test_outcome=outcome)
+        runs.add_result(
+            channel_id, name, probe.model, outcome, probe.elapsed, probe.message, change=change, run_id=self.run_id
+        )
+        return Finding(channel_id, probe.success, status == ChannelStatus.ENABLED and late, change)

@@ -20,6 +20,9 @@ MAX_NAME = 128  # characters, as the columns have them
 MAX_GROUP = 64
 MAX_MODEL = 191
 MAX_BASE_URL = 500
+MAX_TAG = 64
+MAX_TAGS = 500  # of all tags together
+MAX_NOTES = 10_000
 MAX_WEIGHT = 1_000_000
 MAX_PRIORITY = 1_000_000_000  # either way
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -60,16 +63,16 @@ def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that `given` sets, key excepted, each checked; config still as a dict. Raises ChannelInvalid."""
     columns: dict[str, Any] = {}
     if given.get("type"):
-        columns["type"] = _whole(given, "type", 1, max(PROVIDERS))
+        columns["type"] = whole(given, "type", 1, max(PROVIDERS))
         if columns["type"] not in PROVIDERS:
             raise ChannelInvalid(_("unknown channel type %(type)s") % {"type": columns["type"]})
     if given.get("status"):
-        columns["status"] = _whole(given, "status", min(SETTABLE), max(SETTABLE))
+        columns["status"] = whole(given, "status", min(SETTABLE), max(SETTABLE))
     if name := text_of(given, "name").strip():
-        columns["name"] = _short("name", name, MAX_NAME)
-    if models := _names(given, "models", MAX_MODEL):
+        columns["name"] = short("name", name, MAX_NAME)
+    if models := names_of(given, "models", MAX_MODEL):
         columns["model_names"] = ",".join(models)
-    if groups := _names(given, "group", MAX_GROUP):
+    if groups := names_of(given, "group", MAX_GROUP):
         columns["group"] = ",".join(groups)
     if "base_url" in given:
         columns["base_url"] = _base_url(text_of(given, "base_url").strip())
@@ -80,11 +83,28 @@ def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
     if "model_mapping" in given:
         columns["model_mapping"] = _mapping(given["model_mapping"])
     if "priority" in given:
-        columns["priority"] = _whole(given, "priority", -MAX_PRIORITY, MAX_PRIORITY)
+        columns["priority"] = whole(given, "priority", -MAX_PRIORITY, MAX_PRIORITY)
     if "weight" in given:
-        columns["weight"] = _whole(given, "weight", 0, MAX_WEIGHT)
+        columns["weight"] = whole(given, "weight", 0, MAX_WEIGHT)
+    columns |= _operators_columns(given)
     if "config" in given and (config := _config(given["config"])):
         columns["config"] = config
+    return columns
+
+
+def _operators_columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What no upstream sees. Empty texts clear what is stored."""
+    columns: dict[str, Any] = {}
+    if "tags" in given:
+        columns["tags"] = short("tags", ",".join(names_of(given, "tags", MAX_TAG)), MAX_TAGS)
+    if "test_model" in given:
+        columns["test_model"] = short("test_model", text_of(given, "test_model").strip(), MAX_MODEL)
+    if "notes" in given:
+        columns["notes"] = short("notes", text_of(given, "notes").strip(), MAX_NOTES)
+    if "auto_disable" in given:
+        if not isinstance(given["auto_disable"], bool):
+            raise ChannelInvalid(_("%(field)s must be true or false") % {"field": "auto_disable"})
+        columns["auto_disable"] = given["auto_disable"]
     return columns
 
 
@@ -97,7 +117,7 @@ def text_of(given: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _short(name: str, value: str, limit: int) -> str:
+def short(name: str, value: str, limit: int) -> str:
     if len(value) > limit:
         raise ChannelInvalid(
             _("%(field)s is longer than %(limit)s characters: %(value)s")
@@ -106,7 +126,7 @@ def _short(name: str, value: str, limit: int) -> str:
     return value
 
 
-def _whole(given: Mapping[str, Any], name: str, low: int, high: int) -> int:
+def whole(given: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = given[name]
     if isinstance(value, str):
         value = int(value) if value.strip().lstrip("-").isdecimal() and len(value) < 20 else None
@@ -118,17 +138,17 @@ def _whole(given: Mapping[str, Any], name: str, low: int, high: int) -> int:
     return int(value)
 
 
-def _names(given: Mapping[str, Any], name: str, limit: int) -> list[str]:
+def names_of(given: Mapping[str, Any], name: str, limit: int) -> list[str]:
     """The distinct, trimmed names of a comma-separated text, in their order."""
     names = dict.fromkeys(part.strip() for part in text_of(given, name).replace("\n", ",").split(","))
-    return [_short(name, each, limit) for each in names if each]
+    return [short(name, each, limit) for each in names if each]
 
 
 def _base_url(value: str) -> str:
     """A base URL without trailing slash. Path and port are fine; what would travel elsewhere or get lost is not."""
     if not value:
         return ""
-    _short("base_url", value, MAX_BASE_URL)
+    short("base_url", value, MAX_BASE_URL)
     if not value.startswith(("http://", "https://")):
         raise ChannelInvalid(_("the base URL must start with http:// or https://"))
     parts = _url("base_url", value)

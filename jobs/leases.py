@@ -38,6 +38,7 @@ class State:
     finished: int
     outcome: str
     detail: Mapping[str, Any]
+    holder: str = ""  # the acquisition that runs, or died while it did
 
 
 def acquire(name: str, seconds: int, *, if_started: int | None = None) -> Held | None:
@@ -115,6 +116,7 @@ def _state(name: str, row: Lease | None, now: int) -> State:
         finished=row.last_run_finished,
         outcome=row.last_outcome,
         detail=row.detail,
+        holder=row.holder,
     )
 
 

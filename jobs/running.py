@@ -36,6 +36,11 @@ class Context:
         return self._held.name
 
     @property
+    def holder(self) -> str:
+        """Which acquisition of the lease this run is (jobs.leases.State.holder)."""
+        return self._held.holder
+
+    @property
     def stopping(self) -> bool:
         """The process ends, the time is up, or the lease is lost: finish what cannot be left, and return."""
         return self._stop.is_set()

@@ -29,6 +29,8 @@ def minutes(setting: str) -> Callable[[], int | None]:
 JOBS: tuple[Job, ...] = (
     Job("test channels", minutes("CHANNEL_TEST_FREQUENCY"), "channels_app.testing.scheduled", 6 * HOUR),
     Job("update balances", minutes("CHANNEL_UPDATE_FREQUENCY"), "channels_app.balances.update_all", 6 * HOUR),
+    Job("end timed disabling", every(5), "channels_app.timed.scheduled", 60),
+    Job("digest keys of channels", every(HOUR), "channels_app.key_digests.scheduled", HOUR),
     Job("deliver notices", every(5), "notices.jobs.deliver", 600),
     Job("remind of low quotas", every(60), "notices.jobs.remind", 300),
     Job("reconcile the books", every(24 * HOUR), "billing.reconciliation.scheduled", 2 * HOUR),

@@ -33,7 +33,16 @@ def derive(secret: str, purpose: str) -> bytes:
 
 def digest(purpose: str, value: str) -> str:
     """Keyed SHA-256 of a credential as 64 hex digits: found by equality, useless to who reads the table."""
-    return hmac.new(derive(settings.SECRET_KEY, purpose), value.encode(), hashlib.sha256).hexdigest()
+    return _digest_under(settings.SECRET_KEY, purpose, value)
+
+
+def digests(purpose: str, value: str) -> list[str]:
+    """The digests a stored row may have: under today's secret, then under older ones that are still accepted."""
+    return [_digest_under(secret, purpose, value) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+
+
+def _digest_under(secret: str, purpose: str, value: str) -> str:
+    return hmac.new(derive(secret, purpose), value.encode(), hashlib.sha256).hexdigest()
 
 
 def encrypt(value: str) -> str:
