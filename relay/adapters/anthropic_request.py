@@ -37,10 +37,10 @@ def body(job: Job) -> Json:
     having = traits(job.model)
     turns = joined(chat.turns)
     document: Json = {"model": job.model, "max_tokens": chat.max_tokens or DEFAULT_MAX_TOKENS}
-    document["messages"] = _messages(turns, having.signs)
     system = _system(chat, having)
     if system:
         document["system"] = system
+    document["messages"] = _messages(turns, having.signs)
     if chat.stream:
         document["stream"] = True
     stops = [stop for stop in chat.stop if stop.strip()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Protocol
 
 import orjson
 
@@ -58,10 +59,10 @@ _ARN = re.compile(r"\barn:aws[a-z-]*:[^\s,;\"']+")  # names the operator's accou
 
 
 class Events:
-    """The events of one answer, in order. `ended`: the model has stopped, or an error was told."""
+    """The events of one answer, in order. `ended`: the model has stopped; `over`: its figures were told, too."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended = self.over = False
         self._calls: dict[int, int] = {}  # a content block's index: our index of the call it is
         self._empty: set[int] = set()  # blocks of calls that have no arguments yet
         self._images: dict[int, str] = {}  # media types of the blocks that are pictures
@@ -86,6 +87,7 @@ class Events:
                     reason = FinishReason.TOOL_CALLS
                 return [Finished(reason)]
             case "metadata":
+                self.over = self.ended
                 usage = usage_of(mapping(event.get("usage")))
                 return [Counted(usage)] if usage else []
         return []
@@ -188,12 +190,23 @@ def _opened(block: Json) -> tuple[list[Json], list[Json]]:
     return [], [block]
 
 
-class ConverseReader(Reader):
+class Told(Protocol):
+    """What the events of a stream say, by their kinds. `ended`: the answer is whole; `over`: nothing follows."""
+
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def over(self) -> bool: ...
+    def read(self, kind: str, event: Json) -> list[Event]:
+        """Raises BadFrame: the event cannot be read."""
+
+
+class FrameReader(Reader):
     """Reads a binary event stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Told) -> None:
         self._decoder = Decoder()
-        self._events = Events()
+        self._events = events
         self._failed = False
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -207,6 +220,7 @@ class ConverseReader(Reader):
             if not self._failed:
                 self._failed = True
                 events.append(Failed(UpstreamError(f"the upstream's stream is damaged: {error}", code="bad_event")))
+        self.over = self._events.over
         return events
 
     def close(self) -> list[Event]:
@@ -220,7 +234,9 @@ class ConverseReader(Reader):
         event = chunk(message.payload)
         match headers.get(":message-type"):
             case "event":
-                return self._events.read(headers.get(":event-type", ""), event)
+                events = self._events.read(headers.get(":event-type", ""), event)
+                self._failed = any(isinstance(each, Failed) for each in events)
+                return events
             case "exception":
                 name = headers.get(":exception-type", "")
                 said = text(event.get("message")) or text(event.get("originalMessage"))

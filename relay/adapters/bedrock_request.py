@@ -179,8 +179,7 @@ def _fields(job: Job, chat: Chat, kin: Family, having: Traits) -> Json:
     if kin is CLAUDE:
         forced = bool(chat.tools) and chat.tool_choice is not None and chat.tool_choice.kind in ("required", "named")
         fields = think(chat, having, chat.max_tokens or 0, forced, joined(chat.turns)) | fields
-        betas = [beta.strip() for beta in job.caller_headers.get("anthropic-beta", "").split(",")]
-        if known := [beta for beta in betas if beta in BETAS]:
+        if known := known_betas(job):
             fields.setdefault("anthropic_beta", known)
     elif kin is NOVA and asked is not None and (effort := NOVA_EFFORTS.get(asked.effort)):
         fields.setdefault("reasoningConfig", {"type": "enabled", "maxReasoningEffort": effort})
@@ -190,6 +189,12 @@ def _fields(job: Job, chat: Chat, kin: Family, having: Traits) -> Json:
     if chat.top_k is not None and chat.top_k > 0 and kin.top_k and takes_top_k:
         _put(fields, kin.top_k, chat.top_k)
     return fields
+
+
+def known_betas(job: Job) -> list[str]:
+    """The caller's betas of Anthropic, as far as Bedrock knows them."""
+    betas = [beta.strip() for beta in job.caller_headers.get("anthropic-beta", "").split(",")]
+    return [beta for beta in betas if beta in BETAS]
 
 
 def _oss_effort(asked: Thinking) -> str:

@@ -1,14 +1,16 @@
-"""Cohere's API v2: chat, embeddings and reranking.
+"""Cohere's API v2: chat, embeddings and reranking; and chat in v1.
 
 https://docs.cohere.com/reference/chat, /reference/chat-stream, /reference/embed, /reference/rerank; relay contract of
-providers, 3.8. API v1 is not spoken: what it alone had, the connectors behind the `-internet` names of models, was
-withdrawn on 2025-09-15 (https://docs.cohere.com/changelog); such names are served by the plain model.
+providers, 3.8. The connectors behind the `-internet` names of models were withdrawn on 2025-09-15
+(https://docs.cohere.com/changelog); such names are served by the plain model. A channel whose `api_version` is "v1"
+converses by v1 (`cohere_v1`), which still has a place for connectors.
 """
 
 from __future__ import annotations
 
 import logging
 
+from relay.adapters import cohere_v1, cohere_v1_answer
 from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Read, Reader, Rerank
 from relay.adapters.cohere_answer import CohereReader, read_chat
 from relay.adapters.ranking import billed, read_ranking, rerank_body
@@ -36,7 +38,7 @@ class Cohere(Adapter):
 
     async def prepare(self, job: Job, outside: Outside) -> Outgoing:
         model = job.model.removesuffix(ONLINE)
-        if model != job.model:
+        if model != job.model and not _is_v1(job):
             _log.info("cohere: web search is withdrawn, %s is served by %s", job.model, model)
         match job.request:
             case Embeddings():
@@ -44,6 +46,8 @@ class Cohere(Adapter):
             case Rerank():
                 return posted(job, "/v2/rerank", rerank_body(model, job.request, RERANK_PASSED))
         chat = chat_of(job.request, NAME)
+        if _is_v1(job):
+            return posted(job, "/v1/chat", cohere_v1.body(job.model, chat), stream=chat.stream)
         return posted(job, "/v2/chat", _chat(model, chat), stream=chat.stream)
 
     def read(self, job: Job, body: bytes) -> Read:
@@ -53,10 +57,14 @@ class Cohere(Adapter):
                 return _vectors(answer)
             case Rerank():
                 return read_ranking(answer)
-        return read_chat(answer)
+        return cohere_v1_answer.read_chat(answer) if _is_v1(job) else read_chat(answer)
 
     def reader(self, job: Job) -> Reader:
-        return CohereReader()
+        return cohere_v1_answer.LegacyReader() if _is_v1(job) else CohereReader()
+
+
+def _is_v1(job: Job) -> bool:
+    return isinstance(job.request, Chat) and job.route.config.get("api_version") == "v1"
 
 
 def _chat(model: str, chat: Chat) -> Json:

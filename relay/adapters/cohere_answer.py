@@ -6,6 +6,8 @@ makes before it calls tools (`tool_plan`) is shown as its thoughts.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from billing.pricing import Usage
 from relay.adapters.base import SseReader
 from relay.adapters.shape import Json, chunk, clamped, items, mapping, number, text
@@ -40,7 +42,7 @@ def read_chat(answer: Json) -> list[Event]:
     message = answer.get("message")
     if not isinstance(message, dict):
         raise reported(502, text(message) or "the upstream's answer holds no message")
-    if failure := _failure(answer):
+    if failure := failure_of(answer):
         raise failure
     events: list[Event] = [Started(text(answer.get("id")))]
     if plan := text(message.get("tool_plan")):
@@ -87,7 +89,7 @@ class CohereReader(SseReader):
 
     def _end(self, delta: Json) -> list[Event]:
         self.ended = self.over = True
-        failure = _failure(delta)
+        failure = failure_of(delta)
         return [Failed(failure)] if failure else _end(delta, bool(self._calls))
 
     def _tool(self, step: str, index: int, call: Json) -> list[Event]:
@@ -142,9 +144,10 @@ def _cited(citation: Json) -> list[Event]:
     return events
 
 
-def _failure(end: Json) -> UpstreamError | None:
+def failure_of(end: Json, cut: Container[str] = ()) -> UpstreamError | None:
+    """The error a finish reason tells of. `cut`: reasons that do not make it one, of answers that were only cut off."""
     reason = text(end.get("finish_reason"))
-    if reason not in FAILED:
+    if reason not in FAILED or reason in cut:
         return None
     return reported(FAILED[reason], text(end.get("error")) or f"generation ended with {reason}", reason.lower())
 

@@ -170,6 +170,17 @@ ADC = '{"type": "service_account", "client_email": "a@b.example", "private_key":
 VERTEX = {"region": "us-east5", "vertex_ai_project_id": "proj-1", "vertex_ai_adc": ADC}
 
 
+@pytest.mark.parametrize(
+    ("kind", "version", "wrong"), [(33, "invoke", "Invoke"), (33, "converse", "v1"), (35, "v1", "1"), (35, "v2", "v3")]
+)
+def test_a_choice_of_protocol_is_one_that_is_spoken(kind: int, version: str, wrong: str) -> None:
+    config = {"region": "us-west-2", "ak": "AK", "sk": "SK"} if kind == 33 else {}
+    channel = made(type=kind, key="key", config={**config, "api_version": version})
+    assert json.loads(channel.config)["api_version"] == version
+    with pytest.raises(ChannelInvalid, match="api_version"):
+        update_channel(ROOT, channel.pk, {"config": {**config, "api_version": wrong}})
+
+
 @pytest.mark.parametrize(("key", "config"), [("", VERTEX), (f"global|example.com:proj|{ADC}", {})])
 def test_vertex_takes_its_credentials_in_boxes_or_as_the_key(key: str, config: dict[str, str]) -> None:
     channel = made(type=42, key=key, config=config)

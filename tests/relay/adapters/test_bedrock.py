@@ -27,7 +27,7 @@ from relay.neutral.request import (
     ToolResult,
     Turn,
 )
-from tests.relay.wire.cases import FakeOutside, check, load, names, route, route_of
+from tests.relay.wire.cases import FakeOutside, check, job_of, load, names, route, route_of
 
 ADAPTER = Bedrock()
 HELLO = [Turn("user", [Text("Hi")])]
@@ -76,6 +76,19 @@ def test_signs_as_the_documentation_says(name, half_past_ten):
     assert dict(signed.headers)["Authorization"] == vector["authorization"]
     assert dict(signed.headers)["X-Amz-Date"] == vector["amz_date"]
     assert signed.body == vector["body_raw"].encode()
+
+
+@pytest.mark.parametrize("name", names("bedrock_"))
+async def test_a_whole_call_has_the_signature_of_the_documentation(name, half_past_ten):
+    """Byte for byte: a signature is over every byte of address, headers and body."""
+    case = load(name)
+    config = {**case["config"], "api_version": "invoke" if "invoke" in name else ""}
+    case = case.but(config=config)
+
+    asked = await ADAPTER.prepare(job_of(case), FakeOutside(case))
+
+    assert asked.body == case["signing"]["body_raw"].encode()
+    assert dict(asked.headers)["Authorization"] == case["signing"]["authorization"]
 
 
 async def test_a_session_token_is_sent_and_signed():

@@ -1,4 +1,4 @@
-"""Cohere, version 2: https://docs.cohere.com/reference/chat, /chat-stream, /embed and /rerank."""
+"""Cohere, version 2: https://docs.cohere.com/reference/chat, /chat-stream, /embed, /rerank. Version 1: cohere_v1."""
 
 from __future__ import annotations
 

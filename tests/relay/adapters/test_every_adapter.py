@@ -65,7 +65,10 @@ CONFIG = {"region": "us-east-1", "vertex_ai_adc": json.dumps(ACCOUNT)}
 FAMILIES = (
     *("gpt-5", "claude-sonnet-4-6", "gemini-2.5-flash", "meta/llama-4-maverick-17b-128e-instruct-maas"),
     *("text-embedding-005", "gemini-embedding-2", "chatglm_turbo", "amazon.nova-2-lite-v1:0"),
+    "us.meta.llama3-3-70b-instruct-v1:0",
 )
+# What a channel's `api_version` may say where that chooses another protocol.
+VERSIONS = {"bedrock-converse": ("converse", "invoke"), "cohere-v2": ("v2", "v1")}
 
 
 class Contents:
@@ -100,18 +103,23 @@ def models_of(protocol: str) -> st.SearchStrategy[str]:
     return st.sampled_from(listed) | families if listed else families
 
 
-def job_of(protocol: str, model: str, request: Request) -> Job:
+def versions_of(protocol: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(VERSIONS.get(protocol, ("x",)))
+
+
+def job_of(protocol: str, model: str, request: Request, version: str = "x") -> Job:
     row = row_of(protocol)
-    members = {box.name: CONFIG.get(box.name, "x") for box in row.config_fields if box.name != "base_url"}
+    config = {**CONFIG, "api_version": version}
+    members = {box.name: config.get(box.name, "x") for box in row.config_fields if box.name != "base_url"}
     on = route(row.id, row.key_format, {"base_url": row.base_url or "https://upstream.example", **members})
     return Job(on, model, model, request)
 
 
-def prepared(protocol: str, model: str, request: Request) -> Outgoing:
+def prepared(protocol: str, model: str, request: Request, version: str = "x") -> Outgoing:
     async def prepare() -> Outgoing:
         adapter, world = ADAPTERS[protocol], World()
         await world.with_media(request, adapter)
-        return await adapter.prepare(job_of(protocol, model, request), world)
+        return await adapter.prepare(job_of(protocol, model, request, version), world)
 
     return asyncio.run(prepare())
 
@@ -125,13 +133,14 @@ def call_of(kind: type[Request], document: Json) -> Call:
 @each_protocol
 def test_a_plain_conversation_is_sent_with_the_credentials_of_these_tests(protocol: str) -> None:
     """Else the tests below would try nothing but the refusal of a wrong key."""
-    sent = []
-    for model in (*row_of(protocol).models, *FAMILIES):
-        try:
-            sent.append(prepared(protocol, model, Chat(HELLO, stream=True)))
-        except (BadRequest, UpstreamError):
-            continue
-    assert sent
+    for version in VERSIONS.get(protocol, ("x",)):
+        sent = []
+        for model in (*row_of(protocol).models, *FAMILIES):
+            try:
+                sent.append(prepared(protocol, model, Chat(HELLO, stream=True), version))
+            except (BadRequest, UpstreamError):
+                continue
+        assert sent
 
 
 @each_protocol
@@ -142,7 +151,7 @@ def test_what_openais_clients_send_is_sent_on_or_refused(protocol: str, data: st
     model = data.draw(models_of(protocol))
     call = call_of(kind, {"model": model, **data.draw(DOCUMENTS[kind])})
     try:
-        outgoing = prepared(protocol, model, DIALECT.neutral(call))
+        outgoing = prepared(protocol, model, DIALECT.neutral(call), data.draw(versions_of(protocol)))
     except (BadRequest, UpstreamError):
         return
     assert isinstance(orjson.loads(outgoing.body), dict)
@@ -155,7 +164,7 @@ def test_what_any_dialect_reads_is_sent_on_or_refused(protocol: str, data: st.Da
     kind = data.draw(st.sampled_from(ADAPTERS[protocol].requests))
     model = data.draw(models_of(protocol))
     try:
-        outgoing = prepared(protocol, model, data.draw(NEUTRAL[kind]))
+        outgoing = prepared(protocol, model, data.draw(NEUTRAL[kind]), data.draw(versions_of(protocol)))
     except (BadRequest, UpstreamError):
         return
     assert isinstance(orjson.loads(outgoing.body), dict)
@@ -222,8 +231,8 @@ def sent_by(protocol: str, recorded: dict[str, list[bytes]]) -> st.SearchStrateg
     return st.sampled_from([own, own, own, mangled(others), rubbish]).flatmap(lambda chosen: chosen)
 
 
-def events_of(protocol: str, model: str, chunks: list[bytes]) -> list[Event]:
-    reader = ADAPTERS[protocol].reader(job_of(protocol, model, PLAIN[Chat]))
+def events_of(protocol: str, model: str, version: str, chunks: list[bytes]) -> list[Event]:
+    reader = ADAPTERS[protocol].reader(job_of(protocol, model, PLAIN[Chat], version))
     events: list[Event] = []
     for chunk in chunks:
         events += reader.feed(chunk)
@@ -245,14 +254,15 @@ def told(events: list[Event]) -> list[str]:
 @given(data=st.data())
 def test_whatever_streams_in_is_read_alike_wherever_its_chunks_end(protocol: str, data: st.DataObject) -> None:
     sent, model = data.draw(sent_by(protocol, STREAMS)), data.draw(models_of(protocol))
+    version = data.draw(versions_of(protocol))
     try:
-        events = events_of(protocol, model, [sent])
+        events = events_of(protocol, model, version, [sent])
     except EventTooLong:
         return
     size = data.draw(st.integers(1, 9))
     pieces = [sent[start : start + size] for start in range(0, len(sent), size)]
     for chunks in (pieces, data.draw(cut(sent))):
-        assert told(events_of(protocol, model, chunks)) == told(events)
+        assert told(events_of(protocol, model, version, chunks)) == told(events)
 
     assert not any(isinstance(event, Failed) for event in events[:-1])
     if not any(isinstance(event, Failed) for event in events):
@@ -270,7 +280,7 @@ def test_whatever_streams_in_is_read_alike_wherever_its_chunks_end(protocol: str
 def test_whatever_is_answered_is_an_answer_or_an_error_of_the_upstream(protocol: str, data: st.DataObject) -> None:
     adapter, body = ADAPTERS[protocol], data.draw(sent_by(protocol, ANSWERS))
     request = PLAIN[data.draw(st.sampled_from(adapter.requests))]
-    job = job_of(protocol, data.draw(models_of(protocol)), request)
+    job = job_of(protocol, data.draw(models_of(protocol)), request, data.draw(versions_of(protocol)))
 
     assert isinstance(adapter.failure(data.draw(st.sampled_from([400, 429, 500, 302])), body, None), UpstreamError)
     try:
