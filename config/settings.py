@@ -223,6 +223,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django.forms",  # its templates, for FORM_RENDERER
+    "django_htmx",
+    "lucide",
     "config",
     "options",
     "audit",
@@ -239,6 +242,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "api.middleware.Answers",
     "config.static.StaticFiles",
+    "django.middleware.gzip.GZipMiddleware",
     "console.middleware.SecurityHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -247,7 +251,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.SeenSessions",
     "console.middleware.PasswordChangeFirst",
+    "console.middleware.Zone",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 TEMPLATES = [
     {
@@ -264,6 +270,7 @@ TEMPLATES = [
         },
     }
 ]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # widgets may have templates of ours
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 APPEND_SLASH = False  # the contract's paths are exact, with and without a slash
@@ -282,7 +289,8 @@ X_FRAME_OPTIONS = "DENY"
 USE_TZ = True
 USE_I18N = True
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文"), ("ja", "日本語"), ("pt-br", "Português (Brasil)")]
+FORMAT_MODULE_PATH = ["config.formats"]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, lru_cache
+from http import HTTPStatus
 from pathlib import Path
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -12,8 +14,12 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
+
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "public, no-cache"
 
 
 class StaticFiles(WhiteNoiseMiddleware):
@@ -40,7 +46,11 @@ class StaticFiles(WhiteNoiseMiddleware):
 
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
-        """Whole, since the files are small and an asynchronous server cannot stream from a plain file."""
+        """Whole, since the files are small and an asynchronous server cannot stream from a plain file.
+
+        An address with a version may be kept for ever, since other content has another address; one without (what a
+        script imports) is asked about each time.
+        """
         found = static_file.get_response(request.method, request.META)
         body = b""
         if found.file is not None:
@@ -50,7 +60,24 @@ class StaticFiles(WhiteNoiseMiddleware):
         del answer["Content-Type"]
         for name, value in found.headers:
             answer[name] = value
+        answer["Cache-Control"] = FOR_EVER if "v" in request.GET else ASK_AGAIN
+        if found.status == HTTPStatus.OK and _compresses(answer.get("Content-Type", "")):
+            patch_vary_headers(answer, ["Accept-Encoding"])
+            if body and "gzip" in request.headers.get("Accept-Encoding", ""):
+                answer.content = _compressed(body)
+                answer["Content-Encoding"] = "gzip"
+                answer["Content-Length"] = str(len(answer.content))
         return answer
+
+
+def _compresses(content_type: str) -> bool:
+    return content_type.startswith(("text/", "application/javascript", "image/svg+xml", "application/json"))
+
+
+@lru_cache(maxsize=64)
+def _compressed(body: bytes) -> bytes:
+    """Once for each file and process: the style sheet alone takes 20 ms."""
+    return gzip.compress(body, compresslevel=9, mtime=0)
 
 
 class VersionedStorage(StaticFilesStorage):

@@ -6,8 +6,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
+from console import preferences
 from console.policy import policy
 
 HEADERS = {
@@ -48,3 +50,14 @@ class PasswordChangeFirst(MiddlewareMixin):
         if request.user.is_authenticated and request.user.must_change_password:
             return redirect("password")
         return None
+
+
+class Zone(MiddlewareMixin):
+    """Times are shown in the person's own zone. Stands after AuthenticationMiddleware."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        timezone.activate(preferences.of(request).timezone)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        timezone.deactivate()
+        return response

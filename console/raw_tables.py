@@ -7,6 +7,7 @@ abilities, versions, the ledger and the audit follow; a service's refusal comes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from functools import cached_property, update_wrapper
 from typing import Any
 
@@ -214,6 +215,6 @@ def moment_column(field: str, label: Any) -> Callable[[Any, Any], str]:
         seconds = getattr(row, field)
         if seconds == -1:
             return str(_("never"))
-        return formats.moment(seconds) if seconds > 0 else "–"
+        return formats.moment(seconds, UTC) if seconds > 0 else "–"
 
     return column

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from console import views
+from console.guards import public
+
+PANEL = "/%(rest)s"  # berry's addresses are the others with /panel before them
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", views.home, name="home"),
-    path("login", views.login_page, name="login"),
-    path("logout", views.logout_page, name="logout"),
-    path("setting/password", views.password_page, name="password"),
-    path("panel", views.panel, name="panel"),
-    path("panel/tokens", views.add_token, name="token-add"),
-    path("panel/tokens/<int:pk>/reveal", views.reveal_token, name="token-reveal"),
-    path("i18n/setlang", set_language, name="set_language"),
+    path("", include("console.home.urls")),
+    path("", include("console.account.urls")),
+    path("", include("console.shell.urls")),
+    path("", include("console.keys.urls")),
+    path("panel", RedirectView.as_view(pattern_name="keys")),
+    re_path(r"^panel/(?P<rest>[a-z].*)$", RedirectView.as_view(url=PANEL, query_string=True)),
+    path("i18n/setlang", public(set_language), name="set_language"),
     path("django-admin", RedirectView.as_view(pattern_name="admin:index")),
     path("django-admin/", admin.site.urls),
 ]

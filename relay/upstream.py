@@ -97,7 +97,7 @@ class Answer:
         self._deadline = time.monotonic() + clients.total if clients.total else None
 
     async def open(self) -> None:
-        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout, and is closed then.
+        """Send the request and wait for the answer's head. Raises UpstreamUnreachable, UpstreamTimeout; is closed then.
 
         A kept connection may have been closed by the server in the moment we write: then, and only if not a byte
         of an answer has come, it is sent once more on a new one.

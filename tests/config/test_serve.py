@@ -77,7 +77,7 @@ def test_the_first_start_makes_root_and_the_second_does_not(tmp_path, server):
     port = free_port()
     for start in (1, 2):
         with serve(tmp_path, port, "--port", "1", "--server", server, "--log-dir", "", PORT=str(port)) as running:
-            answer = httpx.get(f"http://127.0.0.1:{port}/static/console/console.css")
+            answer = httpx.get(f"http://127.0.0.1:{port}/static/console/css/tokens.css")
             running.send_signal(signal.SIGTERM)
             ended = running.wait(30)
         told = (tmp_path / "output.txt").read_text()

@@ -1,0 +1,1 @@
+"""/token: a person's own API keys."""

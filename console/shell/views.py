@@ -1,0 +1,66 @@
+"""The frame around every page: colours, the folded menu, shown columns, the notice that is put away, the palette."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from console import navigation, preferences
+from console.context import NOTICE_COOKIE
+from console.guards import page, public
+from console.respond import back, respond
+from options import services as option_services
+
+YEAR = 366 * 24 * 3600  # seconds
+
+
+def remember(request: HttpRequest, name: str, value: str) -> HttpResponse:
+    """Keep a wish in this browser and go back to the page it was made on."""
+    answer = HttpResponseRedirect(back(request, reverse("home")))
+    answer.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    return answer
+
+
+@public
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    wanted = request.POST.get("theme", "")
+    return remember(request, "theme", wanted if wanted in preferences.THEMES else preferences.THEMES[0])
+
+
+@public
+@require_POST
+def set_sidebar(request: HttpRequest) -> HttpResponse:
+    return remember(request, "sidebar", "folded" if request.POST.get("sidebar") == "folded" else "open")
+
+
+@page()
+@require_POST
+def set_columns(request: HttpRequest) -> HttpResponse:
+    """`list`: its name. `known`: columns that could be chosen; `shown`: those that were. The rest are hidden."""
+    shown = set(request.POST.getlist("shown"))
+    hidden = [name for name in request.POST.getlist("known") if name.isidentifier() and name not in shown]
+    name = request.POST.get("list", "")
+    if not name.isidentifier():
+        return HttpResponse(status=400)
+    return remember(request, f"columns_{name}", ".".join(hidden) or ".")
+
+
+@public
+@require_POST
+def dismiss_notice(request: HttpRequest) -> HttpResponse:
+    return remember(request, NOTICE_COOKIE, request.POST.get("notice", "")[:32])
+
+
+@page()
+@require_safe
+def palette(request: HttpRequest) -> HttpResponse:
+    """Pages that this person may open, and what is called like the words typed (`q`)."""
+    words = request.GET.get("q", "").strip()
+    sections = navigation.menu(request, option_services.load())
+    entries = [shown for section in sections for shown in section.entries]
+    found = [shown for shown in entries if words.casefold() in str(shown.entry.label).casefold()]
+    context = {"q": words, "pages": found}
+    parts = {"dialog-body": "console/shell/palette_box.html", "palette-found": "console/shell/palette_found.html"}
+    return respond(request, "console/shell/palette.html", context, parts=parts)

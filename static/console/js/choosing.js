@@ -1,0 +1,18 @@
+// select[data-choose]: a searchable picker instead of a long list; pasted lists are taken apart. "free": other names may be typed.
+function enhance(root) {
+  if (!window.TomSelect) return;
+  for (const select of root.querySelectorAll("select[data-choose]")) {
+    if (select.tomselect) continue;
+    new window.TomSelect(select, {
+      plugins: ["remove_button"],
+      create: select.dataset.choose === "free",
+      splitOn: /[\s,]+/,
+      maxOptions: 500,
+      hideSelected: true,
+      render: { no_results: null },
+    });
+  }
+}
+
+enhance(document);
+document.addEventListener("htmx:afterSettle", (event) => enhance(event.detail.elt));
