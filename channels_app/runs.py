@@ -142,6 +142,11 @@ def results(run_id: int, outcomes: Iterable[Outcome] = tuple(Outcome)) -> QueryS
     return TestRunResult.objects.filter(run_id=run_id, outcome__in=list(outcomes)).order_by("id")
 
 
+def model_of(run_id: int) -> str:
+    """The model the run asked all channels for; "" where each had its own, or there is no such run."""
+    return TestRun.objects.filter(pk=run_id).values_list("model", flat=True).first() or ""
+
+
 def _counted(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
     def count(**having: int) -> Count:
         return Count("results", filter=Q(**{f"results__{name}": value for name, value in having.items()}))

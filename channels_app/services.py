@@ -182,7 +182,7 @@ def delete_channel(actor: Actor, channel_id: int) -> bool:
     name = Channel.objects.filter(pk=channel_id).values_list("name", flat=True).first()
     if name is None:
         return False
-    _delete([channel_id])
+    delete_channels([channel_id])
     record(actor, "channel.delete", f"channel:{channel_id}", name=name)
     versions.bump(versions.ROUTING)
     return True
@@ -194,7 +194,7 @@ def delete_disabled(actor: Actor) -> int:
     disabled = Channel.objects.filter(status__in=(ChannelStatus.DISABLED, ChannelStatus.AUTO_DISABLED))
     channel_ids = list(disabled.select_for_update().values_list("pk", flat=True))
     if channel_ids:
-        _delete(channel_ids)
+        delete_channels(channel_ids)
         record(actor, "channel.delete_disabled", "channels", ids=channel_ids)
         versions.bump(versions.ROUTING)
     return len(channel_ids)
@@ -279,7 +279,8 @@ def numbered_name(name: str, number: int) -> str:
     return name[: MAX_NAME - len(suffix)] + suffix
 
 
-def _delete(channel_ids: Sequence[int]) -> None:
+def delete_channels(channel_ids: Sequence[int]) -> None:
+    """Rows and abilities; the transaction, the audit and the version are the caller's."""
     Ability.objects.filter(channel_id__in=channel_ids).delete()
     Channel.objects.filter(pk__in=channel_ids).only("pk").delete()
 
