@@ -53,6 +53,8 @@ class LogAdmin(ReadOnly):
         "elapsed_time",
         "is_stream",
         "estimated",
+        "status",
+        "error_code",
     )
     list_filter = (Since, "type", "is_stream", "estimated")
     search_fields = (

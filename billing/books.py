@@ -23,14 +23,15 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from billing import batch
-from billing.batch import Entry, Hold, Outcome, Settlement, Verdict
+from billing.batch import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.log_shipping import Shipper
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # entries in one transaction
 GATHER = 0.025  # seconds that entries wait for others as long as each turn of the event loop brings more
-HOLD_PATIENCE = 10.0  # seconds a hold waits for a database that is away
+HOLD_PATIENCE = 10.0  # seconds a hold, or a failure, waits for a database that is away
+MOST_NOTED = 1000  # failures that wait to be written; what comes then is lost
 SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two attempts on a database that is away or busy
 BUSY_PAUSE = 0.05  # seconds until a hold that other calls stand in the way of is tried again
@@ -70,6 +71,7 @@ class Books:
         self._failures = 0  # attempts in a row that the database did not take
         self._closing = False  # nothing is taken any more; the event loop's
         self._stopping = False  # the thread ends when all is written
+        self._noted = 0  # failures that wait; the event loop's
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -95,7 +97,7 @@ class Books:
         waiting = _Waiting(
             entry,
             future,
-            deadline=now + (HOLD_PATIENCE if patient else SETTLE_PATIENCE),
+            deadline=now + (SETTLE_PATIENCE if isinstance(entry, Settlement | Progress) else HOLD_PATIENCE),
             patience=now + self._hold_wait if patient else now,
         )
         if not self._coming:
@@ -121,6 +123,19 @@ class Books:
     async def post(self, entry: Entry) -> Outcome:
         """Durable when this returns. Being cancelled while waiting does not withdraw the entry."""
         return await self.submit(entry)  # cancelling cancels the future alone, and _deliver passes over it
+
+    def note(self, failure: Failure) -> bool:
+        """Hand over what nobody waits for. False: it is lost, because the books are closed or far behind."""
+        if self._loop is None or self._closing or self._noted >= MOST_NOTED:
+            return False
+        self._noted += 1
+        self.submit(failure).add_done_callback(self._forget)
+        return True
+
+    def _forget(self, noted: asyncio.Future[Outcome]) -> None:
+        self._noted -= 1
+        if not noted.cancelled():
+            noted.exception()  # _failed has logged it, and nobody else wants to know
 
     # --- the thread -------------------------------------------------------------------------------------------
 
@@ -234,7 +249,7 @@ class Books:
 
     def _give_up(self, waitings: list[_Waiting], error: Exception) -> None:
         """Their callers are told. What they may hold is nobody's any more, and left to the sweeper."""
-        self._disowned += [waiting.entry.request_id for waiting in waitings]
+        self._disowned += [w.entry.request_id for w in waitings if not isinstance(w.entry, Failure)]
         for waiting in waitings:
             if isinstance(waiting.entry, Hold):  # its settlement may still come: that one finds what was written
                 waiting.entry.outcome = Outcome(Verdict.GRANTED)

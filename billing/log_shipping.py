@@ -61,8 +61,9 @@ def _copied(rows: list[LogOutbox]) -> list[int]:
     """Ids of the rows that are in the log database now. What it refuses is set aside, and named in our own log."""
     logs = Log.objects.using(settings.LOG_DATABASE_ALIAS)
     request_ids = [row.row["request_id"] for row in rows]
-    there = set(logs.filter(request_id__in=request_ids, type=LogType.CONSUME).values_list("request_id", flat=True))
-    waiting = [row for row in rows if row.row["request_id"] not in there]
+    found = logs.filter(request_id__in=request_ids, type__in=(LogType.CONSUME, LogType.ERROR))
+    there = set(found.values_list("request_id", "type"))
+    waiting = [row for row in rows if (row.row["request_id"], row.row.get("type", LogType.CONSUME)) not in there]
     try:
         logs.bulk_create([Log(**_known(row.row)) for row in waiting])
         return [row.pk for row in rows]

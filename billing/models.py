@@ -84,6 +84,7 @@ class LogType(models.IntegerChoices):
     MANAGE = 3, _("management")
     SYSTEM = 4, _("system")
     TEST = 5, _("test")
+    ERROR = 6, _("error")  # a call that failed and cost nothing
 
 
 class Log(models.Model):
@@ -109,6 +110,15 @@ class Log(models.Model):
     uncollected = models.BigIntegerField(default=0)  # cost beyond hold and balance (I2)
     # What the tokens consisted of, where the upstream said: JSON, by the fields of billing.pricing.Usage; or "".
     usage_details = models.CharField(max_length=255, default="", db_default="", blank=True)
+    cached_tokens = models.BigIntegerField(default=0, db_default=0)  # of the prompt, as in usage_details
+    group = models.CharField(max_length=64, default="", db_default="", blank=True)  # the caller's, as billed
+    ip = models.CharField(max_length=45, default="", db_default="", blank=True)  # the caller's
+    # HTTP status the caller got, 499 for one who left. 0: no call, or written before there were roll-ups (UsageHour).
+    status = models.IntegerField(default=0, db_default=0)
+    error_code = models.CharField(max_length=64, default="", db_default="", blank=True)  # "" where nothing failed
+    first_token_time = models.BigIntegerField(default=0, db_default=0)  # ms to a stream's first byte; 0 unknown
+    upstream_model = models.CharField(max_length=191, default="", db_default="", blank=True)  # "" where not mapped
+    user_agent = models.CharField(max_length=120, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "logs"

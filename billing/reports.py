@@ -20,7 +20,10 @@ PURGE_BATCH = 1000  # rows of one DELETE
 
 @dataclass(frozen=True)
 class LogFilter:
-    """What a query asks for; 0 and "" ask for nothing. Times are unix seconds, both included."""
+    """What a query asks for; 0 and "" ask for nothing, and failed calls are shown only if their type is asked for.
+
+    Times are unix seconds, both included.
+    """
 
     type: int = 0
     start: int = 0
@@ -43,6 +46,8 @@ class LogFilter:
             "channel_id": self.channel_id,
         }
         wanted &= Q(**{name: value for name, value in exact.items() if value})
+        if not self.type:
+            wanted &= ~Q(type=LogType.ERROR)
         return Log.objects.filter(wanted).order_by("-id")
 
 
@@ -55,8 +60,8 @@ def quota_sum(wanted: LogFilter, user_id: int | None = None) -> int:
 
 
 def search(keyword: str, user_id: int | None = None) -> QuerySet[Log]:
-    """Rows whose type is the keyword, or whose content begins with it; newest first."""
-    wanted = Q(content__startswith=keyword)
+    """Rows whose type is the keyword, or whose content begins with it (no failed calls); newest first."""
+    wanted = Q(content__startswith=keyword) & ~Q(type=LogType.ERROR)
     if keyword.isdecimal() and len(keyword) < 5:
         wanted |= Q(type=int(keyword))
     rows = Log.objects.filter(wanted) if user_id is None else Log.objects.filter(wanted, user_id=user_id)

@@ -86,10 +86,3 @@ def _enter(user_id: int, kind: EntryKind, amount: int, note: str, actor_id: int,
 def write_log(user_id: int, kind: LogType, content: str, **fields: Any) -> None:
     """One log row that is not a charge (top-up, management, system, test). `fields` are columns of `Log`."""
     Log.objects.create(user_id=user_id, type=kind, content=content, created_at=int(time.time()), **fields)
-
-
-@transaction.atomic
-def log_free_call(user_id: int, content: str, **fields: Any) -> None:
-    """A call that is not priced: it costs nothing, but it is counted and has its row."""
-    User.objects.filter(pk=user_id).update(request_count=F("request_count") + 1)
-    write_log(user_id, LogType.CONSUME, content, **fields)

@@ -10,8 +10,9 @@ from billing.batch import Hold, Outcome, Progress, Settlement, Verdict
 from billing.books import Books, BooksClosed
 from billing.pricing import Usage, details, log_content
 from options.registry import Options
-from relay import charging
+from relay import charging, told
 from relay.errors import BooksAway, Forbidden, InsufficientQuota, NotAuthenticated, RelayError
+from relay.told import WELL, Ending
 from relay.types import Attempt, Call
 
 COMFORT = 20  # a caller with so many times the hold in hand is not made to wait for it before the upstream is called
@@ -46,6 +47,7 @@ class Account:
         self._future: asyncio.Future[Outcome] | None = None
         self.ended = False
         self.started = time.monotonic()
+        self.first_byte = 0.0  # monotonic; when a stream began to go out
         self.wanted = 0
         self.held = 0
 
@@ -121,7 +123,7 @@ class Account:
         self.held = outcome.amount
         return charge <= self.held
 
-    async def settle(self, attempt: Attempt, usage: Usage) -> None:
+    async def settle(self, attempt: Attempt, usage: Usage, ending: Ending = WELL) -> None:
         """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then.
 
         A hold that is still being written is not waited for: the settlement goes after it, often into the same
@@ -154,6 +156,13 @@ class Account:
                     "system_prompt_reset": attempt.system_prompt_reset,
                     "estimated": usage.estimated,
                     "usage_details": details(usage),
+                    "cached_tokens": usage.cached_tokens,
+                    "group": self._caller.group,
+                    "status": ending.status,
+                    "error_code": ending.error_code,
+                    "first_token_time": self._first_token_time(),
+                    "upstream_model": told.upstream_model(call, attempt),
+                    **told.origin(call.ip, call.headers),
                 },
                 logged=self._options["LogConsumeEnabled"],
                 hold=hold,
@@ -161,6 +170,10 @@ class Account:
         )
         if error := refusal(outcome):
             raise error
+
+    def _first_token_time(self) -> int:
+        """Milliseconds, at least 1; 0 where nothing was streamed."""
+        return max(1, int((self.first_byte - self.started) * 1000)) if self.first_byte else 0
 
     async def close(self) -> None:
         """Release the hold if the call was not settled. Never raises for a hold that was refused."""

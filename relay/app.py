@@ -79,11 +79,13 @@ class Relay:
         except CallerLeft:
             return
         except RelayError as error:
+            self._worker.failures.note(reply.trace, reply.request_id, error)
             await _answer(reply, head, error)
         except Exception as error:
             # The process's edge for one request: whatever was not foreseen is logged with its id and told as 500.
             log.exception("request %s failed: %s", reply.request_id, type(error).__name__)
             failure = GatewayError("the gateway failed to serve this request", code="internal_error")
+            self._worker.failures.note(reply.trace, reply.request_id, failure)
             await _answer(reply, head, failure)
 
     async def _dispatch(self, head: Head, receive: Receive, reply: Reply) -> None:

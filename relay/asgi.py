@@ -8,6 +8,7 @@ from typing import Any
 
 from config.client_ip import Network, client_ip
 from relay.errors import BadRequest, CallerLeft, TooLarge
+from relay.told import Trace
 from relay.types import Head
 
 Scope = dict[str, Any]
@@ -76,7 +77,10 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 
 class Reply:
-    """The answer to one request. `started` once its head is out: from then on no other answer is possible."""
+    """The answer to one request. `started` once its head is out: from then on no other answer is possible.
+
+    `trace` is kept by whoever serves the request, in case it fails.
+    """
 
     def __init__(self, send: Send, request_id: str, cors: bool) -> None:
         self._send = send
@@ -85,6 +89,7 @@ class Reply:
             self._common.append((b"access-control-allow-origin", b"*"))
         self.request_id = request_id
         self.started = False
+        self.trace = Trace()
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True

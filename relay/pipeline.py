@@ -32,6 +32,7 @@ from relay.lifeline import Lifeline
 from relay.passages.base import Passage
 from relay.route import Plan, plan_for
 from relay.streaming import Meter, Stream
+from relay.told import LEFT_EARLY, WELL, Ending, error_code
 from relay.types import Attempt, Call, Generated, Head, Mode
 from relay.worker import Worker
 
@@ -50,11 +51,15 @@ async def serve(
 ) -> None:
     """Raises RelayError before anything has been sent, CallerLeft when there is nobody to answer any more."""
     caller, suffix = await worker.callers.authenticate(head)
+    trace = reply.trace
+    trace.caller, trace.head = caller, head
     body = await read_body(receive, head, worker.limits.body)
     call = dialect.read(mode, head, body, model_in_path)
-    call.headers = head.headers
+    call.headers, call.ip = head.headers, head.ip
+    trace.call = call
     check_model(caller, call.model)
     snapshot, plan = await plan_for(worker, caller, call.model, suffix)
+    trace.routed = True
     if call.needs_native:
         await stored.narrow(plan, caller, dialect, call)
     lifeline = Lifeline(receive, worker.alarms)
@@ -130,6 +135,7 @@ class Relay:
             price=self._snapshot.prices.price(model, route.type, self._caller.group),
             system_prompt_reset=bool(route.system_prompt) and call.mode in CONVERSATIONS,
         )
+        self._reply.trace.attempt = attempt
         try:
             await self._hold(attempt)
             passage = passages.find(self._worker, self._dialect, call, attempt, self._lifeline)
@@ -213,25 +219,29 @@ class Relay:
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
         await self._noted(attempt, generated)
-        await self._settle(attempt, generated)
+        await self._settle(attempt, generated, Ending(answer.status))
         await self._reply.whole(answer.status, shown, headers)
 
     async def _stream(self, attempt: Attempt, passage: Passage, answer: UpstreamAnswer) -> None:
         """Whatever ends the stream, what was generated is settled before its last byte."""
         flow = passage.flow()
         meter = Meter(self._call, attempt, self._account, rough=self._snapshot.options["ApproximateTokenEnabled"])
-        ending = b""
+        ending, how = b"", WELL
 
         async def release() -> None:
             """What has to be on record before anything of the answer goes out."""
             await self._secured()
             await self._noted(attempt, flow.generated)
+            self._account.first_byte = time.monotonic()
 
         try:
             async with self._lifeline.interruptible():
                 ending = await Stream(flow, meter, self._reply, release).forward(answer)
             self._worker.health.report(attempt.route, None)
+            if flow.generated.error is not None:
+                how = Ending(error_code=error_code(flow.generated.error))
         except CallerLeft:
+            how = LEFT_EARLY
             if not self._reply.started:
                 await self._settle_abandoned(attempt, flow.generated)
                 raise
@@ -240,12 +250,12 @@ class Relay:
                 raise
             if isinstance(error, UpstreamError):
                 self._worker.health.report(attempt.route, error)
-            ending = flow.fail(error, self._reply.request_id)
+            ending, how = flow.fail(error, self._reply.request_id), Ending(error_code=error_code(error))
         finally:
             # The upstream first: the caller has left, the balance is gone, or all has been said.
             answer.close()
             if self._reply.started:
-                await self._settle(attempt, flow.generated)
+                await self._settle(attempt, flow.generated, how)
         if self._lifeline.reason is None:
             await self._reply.body(ending, more=False)
 
@@ -253,7 +263,7 @@ class Relay:
         if generated.kept_as:
             await stored.remember(self._caller.user_id, generated.kept_as, attempt.route.channel_id)
 
-    async def _settle(self, attempt: Attempt, generated: Generated) -> None:
+    async def _settle(self, attempt: Attempt, generated: Generated, ending: Ending) -> None:
         usage = generated.usage
         if usage is None or generated.texts or generated.counted or self._call.mode in TRANSCRIPTS:
             rough = self._snapshot.options["ApproximateTokenEnabled"]
@@ -262,7 +272,7 @@ class Relay:
             )
         if usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
             usage = self._believed(attempt, usage, generated)
-        await self._noting(self._account.settle(attempt, usage))
+        await self._noting(self._account.settle(attempt, usage, ending))
 
     def _believed(self, attempt: Attempt, usage: Usage, generated: Generated) -> Usage:
         call = self._call
@@ -283,7 +293,7 @@ class Relay:
         call = self._call
         if attempt.sent and not self._account.ended and call.mode in PROMPT_COSTS:
             await self._secured()
-            await self._settle(attempt, generated)
+            await self._settle(attempt, generated, LEFT_EARLY)
 
 
 class _HoldRefused(Exception):

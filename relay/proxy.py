@@ -5,22 +5,25 @@ Not priced; a log row says that it happened. Only channels of that type, and onl
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
 
-from django.db import connections
-
 from accounts.callers import Caller
-from billing.services import log_free_call
+from billing.batch import Settlement
+from billing.books import BooksClosed
 from channels_app.snapshot import Route
 from relay.asgi import Receive, Reply, read_body
 from relay.errors import BadRequest, CallerLeft, Forbidden, RelayError
 from relay.lifeline import Lifeline
-from relay.route import channel_for
+from relay.route import channel_for, current
+from relay.told import LEFT, clean, error_code, origin
 from relay.types import Head
 from relay.upstream import Answer
 from relay.worker import Worker
 
+log = logging.getLogger(__name__)
+
+MAX_PATH = 500  # characters, in a log row
 PREFIX = "/v1/oneapi/proxy/"
 # Of the caller's request: hop by hop (RFC 9110, 7.6.1), ours, or a credential of this gateway.
 NOT_SENT = frozenset(
@@ -67,6 +70,7 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     """Raises RelayError before anything has been sent."""
     started = time.monotonic()
     caller, _ = await worker.callers.authenticate(head)
+    reply.trace.caller, reply.trace.head = caller, head
     channel, _, target = head.raw_path.partition(PREFIX)[2].partition("/")
     route = await channel_for(worker, channel)
     if route.provider.protocol != "proxy" or not (caller.is_admin or caller.group in route.groups):
@@ -80,18 +84,26 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
     lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     answer = worker.clients.send(head.method, url, headers, body, proxy=route.proxy)
+    broken = ""
     try:
         async with lifeline.interruptible():
             await answer.open()
             await pass_on(answer, reply)
-    except RelayError:
+    except RelayError as error:
         if not reply.started:
             raise
         # Cut short on purpose: a chunked answer without its end tells the caller that something is missing.
+        broken = error_code(error)
+    except CallerLeft:
+        if not reply.started:
+            await _enter(worker, caller, route, reply, head, started, LEFT, "")
+        raise
     finally:
         lifeline.stop()
         answer.close()
-        await asyncio.to_thread(_log, caller, route, reply.request_id, head, started)
+        if reply.started:
+            status = LEFT if lifeline.reason is not None else answer.status
+            await _enter(worker, caller, route, reply, head, started, status, broken)
     if lifeline.reason is not None:
         raise CallerLeft
 
@@ -105,17 +117,38 @@ async def pass_on(answer: Answer, reply: Reply) -> None:
     await reply.body(b"", more=False)
 
 
-def _log(caller: Caller, route: Route, request_id: str, head: Head, started: float) -> None:
+async def _enter(
+    worker: Worker,
+    caller: Caller,
+    route: Route,
+    reply: Reply,
+    head: Head,
+    started: float,
+    status: int,
+    broken: str,
+) -> None:
+    """A call that costs nothing is in the books all the same: counted, with a ledger entry and a log row of its own."""
+    free = Settlement(
+        request_id=reply.request_id,
+        user_id=caller.user_id,
+        token_id=caller.token_id,
+        limited=not caller.unlimited,
+        held=0,
+        charge=0,
+        channel_id=route.channel_id,
+        log={
+            "content": clean(f"{head.method} {head.path}", MAX_PATH),
+            "username": caller.username,
+            "token_name": caller.token_name,
+            "elapsed_time": int((time.monotonic() - started) * 1000),
+            "group": caller.group,
+            "status": status,
+            "error_code": broken,
+            **origin(head.ip, head.headers),
+        },
+        logged=current(worker).options["LogConsumeEnabled"],
+    )
     try:
-        log_free_call(
-            caller.user_id,
-            f"{head.method} {head.path}"[:500],
-            username=caller.username,
-            token_name=caller.token_name,
-            token_id=caller.token_id,
-            channel_id=route.channel_id,
-            request_id=request_id,
-            elapsed_time=int((time.monotonic() - started) * 1000),
-        )
-    finally:
-        connections.close_all()
+        await worker.books.post(free)
+    except BooksClosed as error:
+        log.warning("request %s through channel #%d is not in the books: %s", reply.request_id, route.channel_id, error)

@@ -65,6 +65,7 @@ class Call:
     prompt_estimate: int = 0  # tokens, by size; what a hold is computed from
     form: Any = None  # relay.multipart.Form of a multipart body
     headers: Mapping[str, str] = field(default_factory=dict)  # the caller's, by lower-case name
+    ip: str = ""  # the caller's
     needs_native: str = ""  # the member that asks for what no translation can do: what only an upstream keeps
     continues: str = ""  # id of the response, kept by an upstream, that this call goes on from
 

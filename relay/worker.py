@@ -21,6 +21,7 @@ from options import versions
 from relay.alarms import Alarms
 from relay.authenticate import Callers
 from relay.dialing import ProxyRules
+from relay.failures import Failures
 from relay.health import Health
 from relay.outside import Credentials
 from relay.upstream import Clients
@@ -72,6 +73,7 @@ class Worker:
             total=settings.RELAY_TIMEOUT,
             alarms=self.alarms,
         )
+        self.failures = Failures(self.books, self._logs_calls)
         self.credentials = Credentials()
         self.contents = UserContent.configured()
         self._snapshot: Snapshot | None = None
@@ -85,6 +87,9 @@ class Worker:
     def snapshot(self) -> Snapshot | None:
         """None until the first one has been loaded (the database was away at the start)."""
         return self._snapshot
+
+    def _logs_calls(self) -> bool:
+        return self._snapshot is None or bool(self._snapshot.options["LogConsumeEnabled"])
 
     def start(self) -> None:
         gc.freeze()  # what was imported stays: no collection has to look at it again

@@ -72,7 +72,23 @@ class Settlement:
     hold: Hold | None = None
 
 
-Entry = Hold | Progress | Settlement
+@dataclass(slots=True)
+class Failure:
+    """A call of a known caller that failed: an error that costs nothing and that nobody waits for.
+
+    `log` as in a settlement; `logged` False keeps the row out. `model_name` is "" for a name that nothing carries.
+    """
+
+    request_id: str
+    user_id: int
+    token_id: int
+    channel_id: int = 0
+    model_name: str = ""
+    log: dict[str, Any] = field(default_factory=dict)
+    logged: bool = True
+
+
+Entry = Hold | Progress | Settlement | Failure
 
 
 class Verdict(Enum):

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from billing.batch import failures as failing
 from billing.batch import holds as holding
 from billing.batch import progress as streaming
 from billing.batch import settlements as settling
-from billing.batch.entries import Entry, Hold, Outcome, Progress, Settlement
+from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.batch.sql import open_cursor, select_in
 
 
@@ -25,7 +26,8 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     now = int(time.time())
     with transaction.atomic(durable=True), open_cursor() as cursor:
-        _lock_users(cursor, {entry.user_id for entry in entries})
+        failures = [(i, e) for i, e in enumerate(entries) if isinstance(e, Failure)]
+        _lock_users(cursor, {entry.user_id for entry in entries if not isinstance(entry, Failure)})
         settlements = [(i, e) for i, e in enumerate(entries) if isinstance(e, Settlement)]
         progresses = [(i, e) for i, e in enumerate(entries) if isinstance(e, Progress)]
         holds = [(i, e) for i, e in enumerate(entries) if isinstance(e, Hold)]
@@ -43,6 +45,10 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
             streaming.record(cursor, progresses, outcomes, now)
         if holds:
             holding.hold(cursor, holds, outcomes, now)
+        if failures:
+            outcomes.update((i, Outcome(Verdict.GRANTED)) for i, _ in failures)
+            fresh = [failure for _, failure in failures]
+            failing.record(cursor, failing.not_yet_recorded(cursor, fresh) if again else fresh, now)
     return [outcomes[i] for i in range(len(entries))]
 
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
 from billing.batch.entries import Hold, Outcome, Settlement, Verdict
+from billing.batch.logs import CONSUME, log_row, write
 from billing.batch.purses import BIGGEST, charge_token, lock_tokens, lock_users, uncharge_token
 from billing.batch.sql import delete_holds, insert, select_in
 
-CONSUME = 2  # LogType.CONSUME, a plain number on the hot path
 CHARGE = "charge"  # EntryKind.CHARGE
 
 LEDGER_COLUMNS = (
     "user_id", "kind", "amount", "created_at", "reference", "token_id", "channel_id", "actor_id", "note",
-)  # fmt: skip
-LOG_COLUMNS = (
-    "user_id", "created_at", "type", "content", "username", "token_name", "token_id", "model_name", "quota",
-    "prompt_tokens", "completion_tokens", "channel_id", "request_id", "elapsed_time", "is_stream",
-    "system_prompt_reset", "estimated", "uncollected", "usage_details",
 )  # fmt: skip
 
 
@@ -199,12 +191,8 @@ def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: in
             for d in charged
         ],
     )
-    logs = [_log_row(due, outcomes[due.index].uncollected, now) for due in charged if due.entry.logged]
-    if settings.LOG_DATABASE_ALIAS == "default":
-        insert(cursor, "logs", LOG_COLUMNS, logs)
-    else:
-        rows = [(now, json.dumps(dict(zip(LOG_COLUMNS, log, strict=True)))) for log in logs]
-        insert(cursor, "log_outbox", ("created_at", "row"), rows)
+    logs = [log_row(CONSUME, d.entry, d.charge, outcomes[d.index].uncollected, now) for d in charged if d.entry.logged]
+    write(cursor, logs, now)
     per_channel: dict[int, int] = defaultdict(int)
     for due in charged:
         per_channel[due.entry.channel_id] += due.charge
@@ -213,16 +201,3 @@ def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: in
             cursor.execute(
                 "UPDATE channels SET used_quota = used_quota + %s WHERE id = %s", (per_channel[channel_id], channel_id)
             )
-
-
-def _log_row(due: _Due, uncollected: int, now: int) -> tuple[Any, ...]:
-    """The values of LOG_COLUMNS. Numbers an upstream reports may be larger than a column: the largest that fits."""
-    entry = due.entry
-    told = entry.log.get
-    return (
-        entry.user_id, now, CONSUME, told("content", ""), told("username", ""), told("token_name", ""), entry.token_id,
-        told("model_name", ""), due.charge, min(told("prompt_tokens", 0), BIGGEST),
-        min(told("completion_tokens", 0), BIGGEST), entry.channel_id, entry.request_id, told("elapsed_time", 0),
-        told("is_stream", False), told("system_prompt_reset", False), told("estimated", False), uncollected,
-        told("usage_details", ""),
-    )  # fmt: skip

@@ -9,6 +9,8 @@ from django.db import connection, transaction
 
 from billing.batch.entries import Settlement
 
+DIED = "worker_died"  # the error code of a stream whose process ended before it did
+
 
 def beat(worker: str) -> None:
     """Keep this worker's holds alive: their time to live starts again."""
@@ -28,9 +30,10 @@ def expired(limit: int = 200) -> list[Settlement]:
     """Settlements for holds whose process has gone (I5): the recorded progress of a stream, else a release."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"
+            "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"  # noqa: S608
             " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
-            " t.unlimited_quota FROM holds h LEFT JOIN tokens t ON t.id = h.token_id"
+            f" t.unlimited_quota, u.{connection.ops.quote_name('group')} FROM holds h"
+            " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id"
             " WHERE h.expires_at < %s ORDER BY h.expires_at LIMIT %s",
             (int(time.time()), limit),
         )
@@ -54,6 +57,9 @@ def expired(limit: int = 200) -> list[Settlement]:
                 "is_stream": True,
                 "estimated": True,
                 "elapsed_time": max(0, int(time.time()) - row[13]) * 1000,
+                "group": row[15] or "",
+                "status": 200,
+                "error_code": DIED,
             },
         )
         for row in rows

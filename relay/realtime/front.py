@@ -24,6 +24,7 @@ from relay.realtime.line import connect
 from relay.realtime.session import Session
 from relay.realtime.tab import Tab
 from relay.route import Plan, plan_for
+from relay.told import Trace
 from relay.types import Attempt, Call, Head, Mode
 from relay.worker import Worker
 
@@ -50,33 +51,40 @@ class Realtime:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         session_id = request_id.new()
+        trace = Trace()
         try:
-            await self._serve(scope, receive, send, session_id)
+            await self._serve(scope, receive, send, session_id, trace)
         except RelayError as error:
+            self._worker.failures.note(trace, session_id, error)
             await _refuse(scope, send, error, session_id)
         except Exception as error:
             # The process's edge for one session: whatever was not foreseen is logged with its id and told as 500.
             log.exception("session %s failed: %s", session_id, type(error).__name__)
             failure = GatewayError("the gateway failed to serve this session", code="internal_error")
+            self._worker.failures.note(trace, session_id, failure)
             await _refuse(scope, send, failure, session_id)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, session_id: str) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, session_id: str, trace: Trace) -> None:
         """Raises RelayError before the caller was let in."""
         worker = self._worker
         head = read_head({**scope, "method": "GET"}, worker.limits.trusted_proxies)
         offered = [part.strip() for part in head.headers.get("sec-websocket-protocol", "").split(",")]
         _take_key(head, offered)
         caller, suffix = await worker.callers.authenticate(head)
+        trace.caller, trace.head = caller, head
         model = _model(head.query)
+        call = Call(Mode.REALTIME, PATH, "", "", "", b"", {}, model, stream=True, headers=head.headers, ip=head.ip)
+        trace.call = call
         check_model(caller, model)
         snapshot, plan = await plan_for(worker, caller, model, suffix)
         if not plan.keep(lambda route: Mode.REALTIME in route.provider.modes):
             raise BadRequest(f"no channel of model {model} serves {PATH}", code="unsupported_mode")
-        call = Call(Mode.REALTIME, PATH, "", "", "", b"", {}, model, stream=True)
+        trace.routed = True
         tab = Tab(worker.books, caller, call, snapshot.options, snapshot.prices, session_id)
         try:
             line = await self._connect(snapshot, plan, caller, call, tab, _upstream_headers(head, offered), session_id)
         except BaseException:
+            trace.attempt = tab.attempt
             await tab.close(None)
             raise
         chosen = next((one for one in SPOKEN if one in offered), None)
@@ -89,7 +97,9 @@ class Realtime:
             await line.close()
             return
         failure = await session.run(receive, send)
-        if failure is not None and tab.attempt is not None:
+        if failure is not None:
+            worker.failures.note(trace, session_id, failure)
+        if isinstance(failure, UpstreamError) and tab.attempt is not None:
             worker.health.report(tab.attempt.route, failure)
 
     async def _connect(

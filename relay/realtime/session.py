@@ -43,8 +43,8 @@ class Session:
         self._session_id = session_id
         self._heard = Heard(session_id)
 
-    async def run(self, receive: Receive, send: Send) -> UpstreamError | None:
-        """Returns when both ends are closed and the books are right; what the upstream did wrong, if it did."""
+    async def run(self, receive: Receive, send: Send) -> RelayError | None:
+        """Returns when both ends are closed and the books are right; what went wrong, if it did."""
         tasks = [
             asyncio.create_task(each) for each in (self._from_caller(receive), self._from_upstream(send), self._watch())
         ]
@@ -66,7 +66,7 @@ class Session:
             return None
         failure = failures[0] if failures else None
         await self._say_why(send, failure)
-        return failure if isinstance(failure, UpstreamError) else None
+        return failure if isinstance(failure, RelayError) else None
 
     async def _from_caller(self, receive: Receive) -> None:
         while True:

@@ -50,3 +50,16 @@ def test_log_rows_gain_their_details_without_losing_anything(database: Database,
     rows = database.rows("SELECT request_id, quota, usage_details FROM logs ORDER BY id")
     assert [tuple(row) for row in rows] == [("before", 7, ""), ("meanwhile", 7, "")]
     assert database.value("SELECT COUNT(*) FROM price_sheets") == 0
+
+
+def test_log_rows_gain_what_is_told_of_calls(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path, "billing", "0005")
+    write(database, "before")
+    migrate(database, tmp_path)
+    write(database, "meanwhile")
+
+    rows = database.rows(
+        "SELECT request_id, quota, status, error_code, ip, cached_tokens, first_token_time, upstream_model, user_agent"
+        " FROM logs ORDER BY id"
+    )
+    assert [tuple(row) for row in rows] == [(name, 7, 0, "", "", 0, 0, "", "") for name in ("before", "meanwhile")]
