@@ -68,7 +68,8 @@ class BadProviderRow(ValueError):
 class ConfigField:
     """One box of the channel form beside key and models. `name`: "base_url" or a member of `config`.
 
-    `pattern`: what a text in a box of `config` must match, whole.
+    `pattern`: what a text in a box of `config` must match, whole. `initial`: what the box of a new channel holds;
+    `placeholder`: an example.
     """
 
     name: str
@@ -76,6 +77,8 @@ class ConfigField:
     required: bool
     secret: bool
     pattern: re.Pattern[str]
+    initial: str = ""
+    placeholder: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,7 +276,7 @@ def _check_values(title: str, values: Mapping[str, Any]) -> None:
 
 
 def _config_field(title: str, field: Mapping[str, Any]) -> ConfigField:
-    if unknown := set(field) - {"name", "label", "required", "secret", "pattern"}:
+    if unknown := set(field) - {"name", "label", "required", "secret", "pattern", "initial", "placeholder"}:
         raise BadProviderRow(f"{title}: config: unknown field {', '.join(sorted(unknown))}")
     name = field.get("name")
     if name != "base_url" and name not in CONFIG_MEMBERS:
@@ -283,7 +286,13 @@ def _config_field(title: str, field: Mapping[str, Any]) -> ConfigField:
     except re.error as error:
         raise BadProviderRow(f"{title}: config: pattern of {name}: {error}") from None
     return ConfigField(
-        name, field.get("label", name), field.get("required", False), field.get("secret", False), pattern
+        name,
+        field.get("label", name),
+        field.get("required", False),
+        field.get("secret", False),
+        pattern,
+        initial=field.get("initial", ""),
+        placeholder=field.get("placeholder", ""),
     )
 
 

@@ -156,17 +156,22 @@ def load() -> Snapshot:
     return Snapshot(
         version=version,
         options=options,
-        prices=PriceTable(
-            options["ModelRatio"],
-            options["CompletionRatio"],
-            options["GroupRatio"],
-            {part: options[key] for part, key in PART_OPTIONS.items()},
-            synced=price_sheets.load(),
-        ),
+        prices=price_table(options),
         channels=MappingProxyType(channels),
         abilities=MappingProxyType({pair: _tiers(routes) for pair, routes in enabled.items()}),
         carried=MappingProxyType({group: frozenset(names) for group, names in carried.items()}),
         models=MappingProxyType({group: tuple(names) for group, names in models.items()}),
+    )
+
+
+def price_table(options: Options) -> PriceTable:
+    """As calls are billed with these options; reads the synced sheet."""
+    return PriceTable(
+        options["ModelRatio"],
+        options["CompletionRatio"],
+        options["GroupRatio"],
+        {part: options[key] for part, key in PART_OPTIONS.items()},
+        synced=price_sheets.load(),
     )
 
 
