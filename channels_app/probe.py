@@ -23,8 +23,8 @@ from channels_app.services import ChannelMissing
 from channels_app.snapshot import BadRow, Route
 from channels_app.snapshot import route as stored_route
 from relay import trial as relay_trial
-from relay.adapters.openai import ADAPTERS as OPENAI_ADAPTERS
-from relay.adapters.openai import OpenAI
+from relay.adapters.openai.channels import ADAPTERS as OPENAI_ADAPTERS
+from relay.adapters.openai.channels import OpenAI
 from relay.errors import BadRequest, UpstreamError
 from relay.types import Mode
 from relay.upstream_errors import find_error, normalise, redact

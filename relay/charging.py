@@ -11,7 +11,7 @@ from billing import pricing
 from billing.images import upstream_name
 from billing.pricing import Usage
 from options.registry import Options
-from relay.dialects.openai import IMAGE_MODES
+from relay.dialects.openai.calls import IMAGE_MODES
 from relay.errors import BadRequest
 from relay.types import Attempt, Call, Mode
 

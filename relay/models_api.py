@@ -16,7 +16,7 @@ from accounts.callers import Caller
 from channels_app.catalogue import model_object
 from channels_app.snapshot import Snapshot
 from relay.asgi import Reply
-from relay.dialects import gemini_models
+from relay.dialects.gemini import models as gemini_models
 from relay.errors import ModelNotFound
 from relay.route import current
 from relay.types import Head

@@ -10,11 +10,11 @@ import orjson
 
 from billing import tokens
 from billing.pricing import Usage
-from relay.adapters.openai_usage import read_usage
+from relay.adapters.openai.usage import read_usage
 from relay.adapters.vendor_errors import error_in
 from relay.charging import TRANSCRIPTS
 from relay.dialects.base import Dialect
-from relay.dialects.openai import IMAGE_MODES
+from relay.dialects.openai.calls import IMAGE_MODES
 from relay.errors import UpstreamError
 from relay.types import Call, Generated, Mode
 from relay.upstream_errors import find_error

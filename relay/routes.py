@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from relay.dialects.anthropic import AnthropicDialect
+from relay.dialects.anthropic.dialect import AnthropicDialect
 from relay.dialects.base import Dialect
-from relay.dialects.gemini import GeminiDialect
-from relay.dialects.openai_dialect import OpenAIDialect
+from relay.dialects.gemini.dialect import GeminiDialect
+from relay.dialects.openai.dialect import OpenAIDialect
 from relay.dialects.rerank import RerankDialect
-from relay.dialects.responses import ResponsesDialect
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.types import Head, Mode
 
 OPENAI, ANTHROPIC, GEMINI = OpenAIDialect(), AnthropicDialect(), GeminiDialect()

@@ -18,10 +18,10 @@ from django.db import DatabaseError, InterfaceError, connections
 from accounts.callers import Caller
 from channels_app import stored_responses
 from channels_app.snapshot import Route
-from relay.adapters.openai import adapter_for
+from relay.adapters.openai.channels import adapter_for
 from relay.asgi import Receive, Reply, read_body
 from relay.dialects.base import Dialect
-from relay.dialects.responses import ResponsesDialect
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.errors import BadRequest, CallerLeft, GatewayError, PreviousResponseNotFound, RelayError, ResponseNotFound
 from relay.lifeline import Lifeline
 from relay.proxy import pass_on

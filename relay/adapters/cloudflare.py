@@ -8,8 +8,8 @@ completion is asked for as a chat of one turn: every model that takes a prompt t
 from __future__ import annotations
 
 from relay.adapters.base import Job, Read
-from relay.adapters.openai import CLOUDFLARE_GATEWAY, OpenAI
-from relay.adapters.openai_translated import OpenAIProtocol
+from relay.adapters.openai.adapter import OpenAIProtocol
+from relay.adapters.openai.channels import CLOUDFLARE_GATEWAY, OpenAI
 from relay.adapters.shape import chunk, items, mapping, text
 from relay.adapters.usual import reported
 from relay.errors import UpstreamError

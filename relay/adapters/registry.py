@@ -6,23 +6,23 @@ from collections.abc import Container, Iterable, Mapping
 
 from channels_app.providers import PROVIDERS, BadProviderRow, Provider
 from relay.adapters.aiproxy_library import AIProxyLibrary
-from relay.adapters.ali import Ali
-from relay.adapters.anthropic import Anthropic
-from relay.adapters.baidu import Baidu
+from relay.adapters.ali.adapter import Ali
+from relay.adapters.anthropic.adapter import Anthropic
+from relay.adapters.baidu.adapter import Baidu
 from relay.adapters.base import Adapter
-from relay.adapters.bedrock import Bedrock
+from relay.adapters.bedrock.adapter import Bedrock
 from relay.adapters.cloudflare import Cloudflare
-from relay.adapters.cohere import Cohere
+from relay.adapters.cohere.adapter import Cohere
 from relay.adapters.coze import Coze
 from relay.adapters.deepl import DeepL
-from relay.adapters.gemini import Gemini, Palm
+from relay.adapters.gemini.adapter import Gemini, Palm
 from relay.adapters.ollama import Ollama
-from relay.adapters.openai_translated import TRANSLATED
-from relay.adapters.replicate import Replicate
-from relay.adapters.tencent import Tencent
-from relay.adapters.vertex import Vertex
-from relay.adapters.xunfei import Xunfei
-from relay.adapters.zhipu import Zhipu
+from relay.adapters.openai.adapter import TRANSLATED
+from relay.adapters.replicate.adapter import Replicate
+from relay.adapters.tencent.adapter import Tencent
+from relay.adapters.vertex.adapter import Vertex
+from relay.adapters.xunfei.adapter import Xunfei
+from relay.adapters.zhipu.adapter import Zhipu
 
 PASSED_ON = frozenset({"proxy"})  # whatever comes is passed on (relay.proxy): served without an adapter
 ADAPTERS: Mapping[str, Adapter] = {

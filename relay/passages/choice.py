@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from relay.adapters.base import Adapter
-from relay.adapters.openai import ADAPTERS as OPENAI_ADAPTERS
-from relay.adapters.openai_translated import RESPONSES
+from relay.adapters.openai.adapter import RESPONSES
+from relay.adapters.openai.channels import ADAPTERS as OPENAI_ADAPTERS
 from relay.adapters.registry import ADAPTERS
 from relay.dialects.base import Dialect
-from relay.dialects.openai_dialect import OpenAIDialect
+from relay.dialects.openai.dialect import OpenAIDialect
 from relay.errors import UpstreamError
 from relay.lifeline import Lifeline
 from relay.outside import Outside

@@ -8,9 +8,9 @@ from django.db import connections
 
 from channels_app import services as channels
 from relay import reading, sse
-from relay.adapters import openai_body
 from relay.adapters.base import UpstreamAnswer
-from relay.adapters.openai import OpenAI
+from relay.adapters.openai import body as openai_body
+from relay.adapters.openai.channels import OpenAI
 from relay.charging import TRANSCRIPTS
 from relay.errors import RelayError, UpstreamError
 from relay.lifeline import Lifeline

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from accounts.callers import Caller
 from channels_app.snapshot import Snapshot
 from relay import request_id
-from relay.adapters.openai import adapter_for
+from relay.adapters.openai.channels import adapter_for
 from relay.asgi import JSON, Receive, Scope, Send, read_head
 from relay.authenticate import KEY_HEADERS, check_model
 from relay.errors import BadRequest, GatewayError, NoChannel, RelayError, UpstreamError

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from billing.pricing import Usage
-from relay.dialects.responses import ResponsesDialect
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.neutral.events import Counted, Event, Finished, FinishReason, Started, TextPiece, fold
 from relay.types import Call, Mode
 from tests.fake_upstream import FakeUpstream, in_text

@@ -9,9 +9,10 @@ import pytest
 from billing.pricing import Usage, details, text_charge
 from billing.tables import PriceTable
 from relay import reading
-from relay.adapters import bedrock_answer, gemini_usage
-from relay.adapters.anthropic_answer import MessageUsage
-from relay.adapters.openai_usage import read_usage
+from relay.adapters.anthropic.answer import MessageUsage
+from relay.adapters.bedrock import answer as bedrock_answer
+from relay.adapters.gemini import usage as gemini_usage
+from relay.adapters.openai.usage import read_usage
 
 # 1,000 tokens fed in, 800 of them from the cache; 100 generated, 60 of them thoughts where the provider tells.
 OPENAI = {

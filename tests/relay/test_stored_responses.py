@@ -20,8 +20,8 @@ import orjson
 import pytest
 
 from billing.pricing import Usage
-from relay.adapters.openai import adapter_for
-from relay.dialects.responses import ResponsesDialect
+from relay.adapters.openai.channels import adapter_for
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.neutral.events import Counted, Event, Finished, FinishReason, Started, TextPiece, fold
 from relay.types import Call, Mode
 from tests.fake_upstream import FakeUpstream

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from billing.pricing import Usage
-from relay.adapters.ali import Ali
-from relay.adapters.ali_images import MOST_LOOKS
+from relay.adapters.ali.adapter import Ali
+from relay.adapters.ali.images import MOST_LOOKS
 from relay.adapters.base import Job
 from relay.errors import BadRequest, UpstreamError, UpstreamTimeout
 from relay.neutral.events import (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from channels_app.providers import PROVIDERS
 from channels_app.snapshot import Route
-from relay.adapters.anthropic import Anthropic
-from relay.adapters.anthropic_models import traits
-from relay.adapters.anthropic_request import body
+from relay.adapters.anthropic.adapter import Anthropic
+from relay.adapters.anthropic.models import traits
+from relay.adapters.anthropic.request import body
 from relay.adapters.base import Job, Outgoing
 from relay.errors import BadRequest
 from relay.neutral.request import (

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.pricing import Usage
-from relay.adapters.anthropic import Anthropic
-from relay.adapters.anthropic_request import body
+from relay.adapters.anthropic.adapter import Anthropic
+from relay.adapters.anthropic.request import body
 from relay.errors import UpstreamError
 from relay.neutral.events import (
     CallPiece,

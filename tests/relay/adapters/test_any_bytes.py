@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.adapters.base import Adapter, Job
-from relay.adapters.bedrock import Bedrock
+from relay.adapters.bedrock.adapter import Bedrock
 from relay.adapters.cloudflare import Cloudflare
-from relay.adapters.cohere import Cohere
+from relay.adapters.cohere.adapter import Cohere
 from relay.adapters.coze import Coze
 from relay.adapters.deepl import DeepL
 from relay.adapters.ollama import Ollama
-from relay.adapters.replicate import Replicate
+from relay.adapters.replicate.adapter import Replicate
 from relay.errors import UpstreamError
 from relay.neutral.events import Event, Failed, fold
 from relay.neutral.request import Chat, Embeddings, Images, Request, Rerank, Text, Turn

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from billing.pricing import Usage
-from relay.adapters.baidu import Baidu
+from relay.adapters.baidu.adapter import Baidu
 from relay.adapters.base import Job
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, TextPiece, fold

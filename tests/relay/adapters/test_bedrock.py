@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from relay.adapters.base import Job, Outgoing
-from relay.adapters.bedrock import Bedrock
-from relay.adapters.bedrock_signing import access, endpoint
+from relay.adapters.bedrock.adapter import Bedrock
+from relay.adapters.bedrock.signing import access, endpoint
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.request import (
     Chat,

@@ -12,7 +12,7 @@ from botocore.eventstream import EventStreamBuffer
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.bedrock import Bedrock
+from relay.adapters.bedrock.adapter import Bedrock
 from relay.adapters.eventstream import BadFrame, Decoder
 from relay.errors import UpstreamError
 from relay.neutral.events import (

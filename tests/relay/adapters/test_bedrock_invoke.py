@@ -10,7 +10,7 @@ import pytest
 
 from billing.pricing import Usage
 from relay.adapters.base import Job, Outgoing
-from relay.adapters.bedrock import Bedrock
+from relay.adapters.bedrock.adapter import Bedrock
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, Started, TextPiece, ThoughtPiece, fold
 from relay.neutral.request import (

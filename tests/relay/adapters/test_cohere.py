@@ -7,7 +7,7 @@ import pytest
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.cohere import Cohere
+from relay.adapters.cohere.adapter import Cohere
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Cited, Counted, Failed, Finished, FinishReason, Ranked, TextPiece, ThoughtPiece, fold
 from relay.neutral.request import (

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from relay.adapters.base import Job, Outgoing
-from relay.adapters.gemini import Gemini, Palm
-from relay.adapters.gemini_request import body
+from relay.adapters.gemini.adapter import Gemini, Palm
+from relay.adapters.gemini.request import body
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,

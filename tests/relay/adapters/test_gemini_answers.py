@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.gemini import Gemini
-from relay.adapters.gemini_answer import AnswerReader, read_answer
-from relay.adapters.gemini_usage import usage_of
+from relay.adapters.gemini.adapter import Gemini
+from relay.adapters.gemini.answer import AnswerReader, read_answer
+from relay.adapters.gemini.usage import usage_of
 from relay.adapters.json_objects import Objects
 from relay.errors import UpstreamError
 from relay.neutral.events import (

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from billing.pricing import Usage
 from relay import sse
 from relay.adapters.base import Adapter, Job
-from relay.adapters.openai_translated import TRANSLATED
+from relay.adapters.openai.adapter import TRANSLATED
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import (
     CallPiece,

@@ -7,7 +7,7 @@ import pytest
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.openai_translated import TRANSLATED
+from relay.adapters.openai.adapter import TRANSLATED
 from relay.errors import UpstreamError
 from relay.neutral.events import Ranked
 from relay.neutral.request import Rerank

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from billing.pricing import Usage
-from relay.adapters import replicate
 from relay.adapters.base import Job, Outgoing
-from relay.adapters.replicate import Replicate
-from relay.adapters.replicate_request import aspect_ratio
+from relay.adapters.replicate import adapter as replicate
+from relay.adapters.replicate.adapter import Replicate
+from relay.adapters.replicate.request import aspect_ratio
 from relay.errors import BadRequest, UpstreamError, UpstreamTimeout
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, Picture, Pictures, Started, TextPiece, fold
 from relay.neutral.request import Chat, Images, Media, Part, Text, Tool, Turn

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from billing.pricing import Usage
 from relay import sse
 from relay.adapters.base import Job
-from relay.adapters.openai_translated import RESPONSES
-from relay.dialects.responses import ResponsesDialect
+from relay.adapters.openai.adapter import RESPONSES
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.errors import UpstreamError
 from relay.neutral.events import (
     CallPiece,

@@ -7,8 +7,8 @@ import pytest
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.tencent import Tencent
-from relay.adapters.tencent_signing import authorization
+from relay.adapters.tencent.adapter import Tencent
+from relay.adapters.tencent.signing import authorization
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, TextPiece, ThoughtPiece, fold
 from relay.neutral.request import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels_app.providers import PROVIDERS
-from relay.adapters.openai import OpenAI
+from relay.adapters.openai.channels import OpenAI
 from relay.errors import UpstreamError
 from relay.types import Mode
 from tests.relay.wire.cases import route

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.adapters.aiproxy_library import AIProxyLibrary
-from relay.adapters.ali import Ali
-from relay.adapters.baidu import Baidu
+from relay.adapters.ali.adapter import Ali
+from relay.adapters.baidu.adapter import Baidu
 from relay.adapters.base import Adapter, Job
-from relay.adapters.tencent import Tencent
-from relay.adapters.xunfei import Xunfei
-from relay.adapters.zhipu import Zhipu
+from relay.adapters.tencent.adapter import Tencent
+from relay.adapters.xunfei.adapter import Xunfei
+from relay.adapters.zhipu.adapter import Zhipu
 from relay.errors import UpstreamError
 from relay.neutral.events import Event, Failed, fold
 from relay.neutral.request import Chat, Embeddings, Images, Request

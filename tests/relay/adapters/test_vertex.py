@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.adapters.base import Job
-from relay.adapters.vertex import Vertex
-from relay.adapters.vertex_access import SCOPE, TOKEN_URI, access
+from relay.adapters.vertex.access import SCOPE, TOKEN_URI, access
+from relay.adapters.vertex.adapter import Vertex
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import CallPiece, CallStarted, Counted, Finished, FinishReason, TextPiece, fold
 from relay.neutral.request import Chat, Embed, Embeddings, Json, Media, Text, Turn

@@ -17,9 +17,9 @@ from websockets.http11 import Response
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.xunfei import Xunfei
-from relay.adapters.xunfei_request import path_of, version_of
-from relay.adapters.xunfei_signing import signed_url
+from relay.adapters.xunfei.adapter import Xunfei
+from relay.adapters.xunfei.request import path_of, version_of
+from relay.adapters.xunfei.signing import signed_url
 from relay.dialing import Dialer
 from relay.errors import BadRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from relay.neutral.events import Counted, Event, Failed, FinishReason, ThoughtPiece, fold

@@ -7,8 +7,8 @@ import pytest
 
 from billing.pricing import Usage
 from relay.adapters.base import Job
-from relay.adapters.zhipu import Zhipu
-from relay.adapters.zhipu_v3 import json_web_token
+from relay.adapters.zhipu.adapter import Zhipu
+from relay.adapters.zhipu.v3 import json_web_token
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, Picture, Pictures, TextPiece, fold
 from relay.neutral.request import (

@@ -18,10 +18,10 @@ from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import ConfigDict, TypeAdapter, create_model
 
 from billing.pricing import Usage
-from relay.adapters.anthropic_answer import read_message
-from relay.dialects import anthropic_count
-from relay.dialects.anthropic import AnthropicDialect
-from relay.dialects.anthropic_request import counts_only
+from relay.adapters.anthropic.answer import read_message
+from relay.dialects.anthropic import count as anthropic_count
+from relay.dialects.anthropic.dialect import AnthropicDialect
+from relay.dialects.anthropic.request import counts_only
 from relay.dialects.base import Writer
 from relay.errors import (
     BadRequest,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from billing.tokens import count_text
-from relay.dialects.anthropic_count import answer, count
+from relay.dialects.anthropic.count import answer, count
 from relay.neutral.request import Json
 from tests.relay.adapters.test_anthropic import PIXEL
 from tests.relay.dialects.test_anthropic_requests import called

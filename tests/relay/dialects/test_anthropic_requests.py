@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.pricing import Price
-from relay.adapters.anthropic_request import body
+from relay.adapters.anthropic.request import body
 from relay.adapters.base import Job
-from relay.dialects.anthropic import AnthropicDialect
-from relay.dialects.anthropic_count import count
+from relay.dialects.anthropic.count import count
+from relay.dialects.anthropic.dialect import AnthropicDialect
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,

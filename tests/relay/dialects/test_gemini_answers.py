@@ -14,8 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from billing.pricing import Usage
-from relay.adapters.gemini_answer import AnswerReader, read_answer
-from relay.dialects.gemini import ARRAY_TYPE, GeminiDialect
+from relay.adapters.gemini.answer import AnswerReader, read_answer
+from relay.dialects.gemini.dialect import ARRAY_TYPE, GeminiDialect
 from relay.errors import (
     BadRequest,
     BooksAway,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.genai import types
 
-from relay.dialects.gemini_models import model_document, model_list
+from relay.dialects.gemini.models import model_document, model_list
 from relay.errors import BadRequest
 
 NAMES = ["gpt-4o", "gemini-embedding-001", "claude-opus-5"]

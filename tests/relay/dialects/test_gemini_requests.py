@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from billing.pricing import Price
-from relay.dialects.gemini import GeminiDialect
+from relay.dialects.gemini.dialect import GeminiDialect
 from relay.errors import BadRequest, NotFound
 from relay.neutral.request import (
     Chat,

@@ -12,9 +12,9 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from relay.dialects.gemini import GeminiDialect
-from relay.dialects.gemini_models import model_document, model_list
-from relay.dialects.gemini_request import ACTIONS, PATH, counts_only
+from relay.dialects.gemini.dialect import GeminiDialect
+from relay.dialects.gemini.models import model_document, model_list
+from relay.dialects.gemini.request import ACTIONS, PATH, counts_only
 from relay.errors import RelayError, UpstreamError
 from relay.neutral.events import (
     CallPiece,

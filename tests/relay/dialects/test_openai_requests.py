@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dialects import openai_request
+from relay.dialects.openai import request as openai_request
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Embed,

@@ -19,8 +19,8 @@ from pydantic import TypeAdapter
 
 from billing import tokens
 from billing.pricing import Usage
-from relay.dialects import responses_tools
-from relay.dialects.responses import ResponsesDialect
+from relay.dialects.responses import tools as responses_tools
+from relay.dialects.responses.dialect import ResponsesDialect
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import (
     CallPiece,

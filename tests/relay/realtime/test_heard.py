@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.usage import Usage
-from relay.adapters.openai import adapter_for
+from relay.adapters.openai.channels import adapter_for
 from relay.realtime.heard import Heard, Transcript, read_usage
 from tests.relay.realtime.speaker import SECOND
 from tests.relay.wire import cases

@@ -21,7 +21,7 @@ import pytest
 from channels_app.providers import PROVIDERS
 from channels_app.snapshot import Route
 from relay.adapters.base import Adapter, Job, Outgoing, UpstreamAnswer
-from relay.dialects.openai_dialect import OpenAIDialect
+from relay.dialects.openai.dialect import OpenAIDialect
 from relay.errors import UpstreamError
 from relay.neutral.events import Event, Failed, fold
 from relay.neutral.request import Media

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from relay.adapters.ali import Ali
-from relay.adapters.baidu import Baidu
+from relay.adapters.ali.adapter import Ali
+from relay.adapters.baidu.adapter import Baidu
 from relay.adapters.base import Adapter
-from relay.adapters.tencent import Tencent
-from relay.adapters.xunfei import Xunfei
-from relay.adapters.zhipu import Zhipu
+from relay.adapters.tencent.adapter import Tencent
+from relay.adapters.xunfei.adapter import Xunfei
+from relay.adapters.zhipu.adapter import Zhipu
 from relay.types import Mode
 from tests.relay.wire.cases import Case, check, load, names, route_of
 

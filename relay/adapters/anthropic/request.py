@@ -1,0 +1,158 @@
+"""A neutral conversation as the body of Anthropic's Messages API.
+
+https://platform.claude.com/docs/en/api/messages; relay contract of providers, 3.2. The body is that of version
+2023-06-01. Clouds that serve the same body under other addresses take `body` and add or remove what they name
+elsewhere (`model`, `stream`, `anthropic_version`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from relay.adapters.anthropic.blocks import assistant_block, user_block
+from relay.adapters.anthropic.models import Traits, traits
+from relay.adapters.anthropic.thinking import think
+from relay.adapters.base import Job
+from relay.errors import BadRequest
+from relay.neutral.request import Chat, Json, Text, ToolResult, Turn, joined
+
+DEFAULT_MAX_TOKENS = 4096  # the member is mandatory upstream
+# Anthropic's own members an OpenAI client may send along; they mean nothing to other upstreams.
+PASSED = ("cache_control", "container", "mcp_servers", "context_management", "inference_geo", "speed")
+SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+CHOICES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}
+JSON_ONLY = "Answer with one valid JSON object and with nothing else."
+
+
+def body(job: Job) -> Json:
+    """Raises BadRequest: something that Anthropic's models cannot be given or asked for."""
+    chat = job.request
+    if not isinstance(chat, Chat):
+        raise BadRequest("Anthropic's protocol serves chat only")
+    if chat.n is not None and chat.n > 1:
+        raise BadRequest("n must be 1: Anthropic's protocol makes one answer a request")
+    having = traits(job.model)
+    turns = joined(chat.turns)
+    document: Json = {"model": job.model, "max_tokens": chat.max_tokens or DEFAULT_MAX_TOKENS}
+    system = _system(chat, having)
+    if system:
+        document["system"] = system
+    document["messages"] = _messages(turns, having.signs)
+    if chat.stream:
+        document["stream"] = True
+    stops = [stop for stop in chat.stop if stop.strip()]
+    if stops:
+        document["stop_sequences"] = stops
+    if chat.user:
+        document["metadata"] = {"user_id": chat.user}
+    document |= _tools(chat)
+    document |= think(chat, having, document["max_tokens"], "tool_choice" in document and _forced(chat), turns)
+    if document.get("thinking", {}).get("type") == "enabled" and chat.max_tokens is None:
+        document["max_tokens"] += document["thinking"]["budget_tokens"]
+    document |= _sampling(chat, having, "thinking" in document)
+    if chat.output is not None and chat.output.kind == "schema" and having.schemas:
+        schema = closed(chat.output.schema or {"type": "object"})
+        document.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
+    for name in PASSED:
+        if chat.extra.get(name) is not None:
+            document[name] = chat.extra[name]
+    tier = chat.extra.get("service_tier")
+    if isinstance(tier, str) and tier in SERVICE_TIERS:
+        document["service_tier"] = SERVICE_TIERS[tier]
+    return document
+
+
+def _system(chat: Chat, having: Traits) -> str | list[Json]:
+    """One text; blocks only where one of them carries a cache mark."""
+    texts = [text for text in chat.system if text.text.strip()]
+    asked = chat.output
+    if asked is not None and asked.kind == "json":
+        texts.append(Text(JSON_ONLY))
+    elif asked is not None and asked.kind == "schema" and not having.schemas:
+        texts.append(Text(f"{JSON_ONLY} It has to match this JSON schema: {orjson.dumps(asked.schema or {}).decode()}"))
+    if any(text.cache for text in texts):
+        return [user_block(text) for text in texts]
+    return "\n".join(text.text for text in texts)
+
+
+def _messages(turns: list[Turn], signs: bool) -> list[Json]:
+    """Blocks turn by turn. Tool results lead their message; blank texts are refused upstream and left out."""
+    messages: list[Json] = []
+    for turn in turns:
+        parts = [part for part in turn.parts if not (isinstance(part, Text) and not part.text.strip())]
+        parts.sort(key=lambda part: not isinstance(part, ToolResult))
+        made = [user_block(part) if turn.role == "user" else assistant_block(part, signs) for part in parts]
+        blocks = [block for block in made if block]
+        if blocks:
+            messages.append({"role": turn.role, "content": blocks})
+    if not messages:
+        raise BadRequest("messages: at least one message of a user or an assistant is required")
+    last = messages[-1]
+    if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
+        # A final assistant message is gone on with, and may not end in white space.
+        last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
+    return messages
+
+
+def _tools(chat: Chat) -> Json:
+    """A choice without tools is refused upstream, so it goes only with them."""
+    if not chat.tools:
+        return {}
+    tools = []
+    for tool in chat.tools:
+        made: Json = {"name": tool.name}
+        if tool.description:
+            made["description"] = tool.description
+        made["input_schema"] = tool.parameters or {"type": "object", "properties": {}}
+        if tool.strict is not None:
+            made["strict"] = tool.strict
+        if tool.cache:
+            made["cache_control"] = tool.cache
+        tools.append(made)
+    single = chat.parallel_tools is False
+    choice: Json = {}
+    if chat.tool_choice is not None or single:
+        kind = chat.tool_choice.kind if chat.tool_choice is not None else "auto"
+        choice = {"type": CHOICES[kind]}
+        if chat.tool_choice is not None and kind == "named":
+            choice["name"] = chat.tool_choice.name
+        if single and kind != "none":
+            choice["disable_parallel_tool_use"] = True
+    return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
+
+
+def _forced(chat: Chat) -> bool:
+    return chat.tool_choice is not None and chat.tool_choice.kind in ("required", "named")
+
+
+def _sampling(chat: Chat, having: Traits, thinks: bool) -> Json:
+    """What the model takes of the sampling parameters, beside thinking less than without it."""
+    if not having.sampling:
+        return {}
+    chosen: Json = {}
+    if chat.temperature is not None and (not thinks or chat.temperature == 1):
+        chosen["temperature"] = min(max(chat.temperature, 0), 1)  # OpenAI's scale ends at 2
+    if (
+        chat.top_p is not None
+        and (having.both or "temperature" not in chosen)
+        and (not thinks or 0.95 <= chat.top_p <= 1)
+    ):
+        chosen["top_p"] = chat.top_p
+    if chat.top_k is not None and not thinks:
+        chosen["top_k"] = chat.top_k
+    return chosen
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every object closed: open ones are refused upstream, so that is the only reading there is."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {name: closed(value) for name, value in schema.items()}
+    if result.get("type") == "object":
+        result.setdefault("additionalProperties", False)
+    return result

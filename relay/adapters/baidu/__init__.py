@@ -1,0 +1,1 @@
+"""Baidu's Wenxin workshop."""

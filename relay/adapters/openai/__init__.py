@@ -1,0 +1,1 @@
+"""OpenAI's API, and that of everybody who speaks it."""

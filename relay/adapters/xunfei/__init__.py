@@ -1,0 +1,1 @@
+"""iFlytek's Spark."""
