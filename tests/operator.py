@@ -48,15 +48,24 @@ def session(user_id: int) -> str:
     from importlib import import_module
 
     from django.conf import settings
-    from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
+    from accounts.http import BACKEND
     from accounts.models import User
 
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     store[SESSION_KEY] = str(user_id)
+    store[BACKEND_SESSION_KEY] = BACKEND
     store[HASH_SESSION_KEY] = User.objects.get(pk=user_id).get_session_auth_hash()
     store.create()
     return str(store.session_key)
+
+
+def keep_password(user_id: int) -> None:
+    """The account need not change the password it was given."""
+    from accounts.models import User
+
+    User.objects.filter(pk=user_id).update(must_change_password=False)
 
 
 def token(user_id: int, name: str = "default", remain_quota: int | None = None, **fields: Any) -> dict[str, Any]:
@@ -143,7 +152,18 @@ def job_missed(name: str) -> None:
 
 ORDERS = {
     order.__name__: order
-    for order in (user, access_token, session, token, token_status, channel, edit_channel, option, job_missed)
+    for order in (
+        user,
+        access_token,
+        session,
+        keep_password,
+        token,
+        token_status,
+        channel,
+        edit_channel,
+        option,
+        job_missed,
+    )
 }
 
 

@@ -1,0 +1,145 @@
+"""A real Chromium before a real gateway: what it was asked to load, what it complained of, what axe finds.
+
+A `Window` is one browser profile (cookies of its own) in one size, theme and language. It lets no request leave the
+gateway's address, and remembers the ones that tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
+
+from tests.server import ROOT
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+ARTEFACTS = ROOT / "artefacts" / "console"  # ignored by git; CI keeps it
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+SERIOUS = ("serious", "critical")
+LOCALES = {"en": "en-US", "zh-hans": "zh-CN", "ja": "ja-JP", "pt-br": "pt-BR"}
+
+
+def executable() -> str | None:
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def launched(playwright: Playwright, path: str) -> Browser:
+    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a page is looked at."""
+
+    width: int = 1440
+    theme: str = "light"
+    language: str = "en"
+    script: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.width}-{self.theme}-{self.language}"
+
+
+@dataclass
+class Window:
+    base: str
+    context: BrowserContext
+    page: Page
+    look: Look
+    complaints: list[str] = field(default_factory=list)  # of the console, and errors of scripts
+    strangers: list[str] = field(default_factory=list)  # addresses elsewhere that something wanted to load
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.base + path)
+        return self.page
+
+    def sign_in(self, name: str, password: str) -> None:
+        self.open("/login")
+        self.page.fill("[name=username]", name)
+        self.page.fill("[name=password]", password)
+        self.page.click("main button[type=submit]")
+        self.page.wait_for_url(lambda address: "/login" not in address)
+
+    def use_session(self, key: str) -> None:
+        """Be signed in by this session's cookie."""
+        self.context.add_cookies([{"name": "session", "value": key, "url": self.base}])
+
+    def screenshot(self, name: str) -> None:
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=ARTEFACTS / f"{name}-{self.look.name}.png", full_page=True)
+
+    def findings(self) -> list[str]:
+        """What axe calls serious or critical on the page as it stands: "rule: selector, selector"."""
+        self.page.evaluate(AXE.read_text())
+        found: dict[str, Any] = self.page.evaluate(
+            "rules => axe.run(document, {resultTypes: ['violations'], runOnly: rules})", RULES
+        )
+        return [
+            f"{one['id']}: " + ", ".join(str(node["target"][0]) for node in one["nodes"])
+            for one in found["violations"]
+            if one["impact"] in SERIOUS
+        ]
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than the window: a person would have to scroll sideways."""
+        wider: int = self.page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+        return max(0, wider)
+
+
+@contextmanager
+def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
+    context = browser.new_context(
+        viewport={"width": look.width, "height": 900},
+        locale=LOCALES[look.language],
+        java_script_enabled=look.script,
+        color_scheme="dark" if look.theme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    context.add_cookies(
+        [
+            {"name": "theme", "value": look.theme, "url": base},
+            {"name": "django_language", "value": look.language, "url": base},
+        ]
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    opened = Window(base, context, page, look)
+
+    def judge(route: Route) -> None:
+        if route.request.url.startswith((base, "data:", "blob:")):
+            route.continue_()
+        else:
+            opened.strangers.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", judge)
+    page.on("console", lambda message: _note(opened, message.type, message.text))
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    try:
+        yield opened
+    finally:
+        context.close()
+
+
+def _note(opened: Window, kind: str, text: str) -> None:
+    """Answers that are refusals on purpose (a form with errors, a page that is not there) are no complaint."""
+    if kind == "error" and "status of 4" not in text:
+        opened.complaints.append(text)

@@ -1,0 +1,65 @@
+"""The frame around the pages, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MakeWindow
+from tests.server import Gateway
+
+
+def test_colours_change_at_once_and_stay(visit: MakeWindow) -> None:
+    window = visit()
+    page = window.open("/")
+
+    page.click("summary[aria-label=Colours]")
+    page.click("button[value=dark]")
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_the_language_changes_without_script(visit: MakeWindow) -> None:
+    window = visit(script=False)
+    page = window.open("/login")
+
+    page.click("header details summary >> nth=0")
+    page.click("button[value=zh-hans]")
+
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+
+
+def test_a_form_opens_in_the_drawer_and_its_address_is_a_page(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/token")
+
+    page.click("[data-new]")
+
+    expect(page.locator("#drawer[open] h1")).to_have_text("New API key")
+    expect(page).to_have_url(re.compile("/token/add$"))
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer[open]")).to_have_count(0)
+    expect(page).to_have_url(re.compile("/token$"))
+    window.open("/token/add")
+    expect(page.locator("main h1")).to_have_text("New API key")
+
+
+def test_keys_lead_to_pages(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/")
+
+    page.keyboard.press("g")
+    page.keyboard.press("k")
+    expect(page).to_have_url(re.compile("/token$"))
+    page.wait_for_load_state()
+    page.keyboard.press("/")
+    expect(page.locator(".search-box")).to_be_focused()
+    page.keyboard.type("k")
+    expect(page).to_have_url(re.compile("q=k"))
+    page.keyboard.press("Control+k")
+    expect(page.locator("#dialog[open] input[type=search]")).to_be_focused()
