@@ -34,6 +34,7 @@ from billing.models import (
 )
 from channels_app.models import Channel
 from jobs.running import Context
+from options.models import OptionChange
 from options.services import load as load_options
 
 log = logging.getLogger(__name__)
@@ -266,8 +267,10 @@ def _log_window(moment: int, last_import: int) -> tuple[int, int]:
     if last_import:
         begin = max(begin, last_import + SETTLING)
     recent = AuditEntry.objects.filter(created_at__gte=begin)
-    switched = recent.filter(action="option.update", target="option:LogConsumeEnabled")
-    if last := switched.aggregate(last=Max("created_at"))["last"]:
+    switched = OptionChange.objects.filter(key="LogConsumeEnabled", created_at__gte=begin)
+    noted = recent.filter(action="option.update", target="option:LogConsumeEnabled")  # before there was the history
+    moments = [rows.aggregate(last=Max("created_at"))["last"] for rows in (switched, noted)]
+    if last := max(filter(None, moments), default=0):
         begin = max(begin, last + SETTLING)
     for created, detail in recent.filter(action="log.purge").values_list("created_at", "detail"):
         begin = max(begin, min(int(detail.get("before", created)), created + 1))

@@ -12,8 +12,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from accounts.http import actor_of
-from console.raw_tables import ReadOnly, RefusedError, SecretTextarea, ServiceAdmin, ServiceForm
-from options.models import Option, Version
+from console.raw_tables import ReadOnly, RefusedError, SecretTextarea, ServiceAdmin, ServiceForm, moment_column
+from options.models import Option, OptionChange, Version
 from options.registry import SPECS, BadOption, Spec
 from options.services import set_option
 
@@ -133,3 +133,12 @@ class OptionAdmin(ServiceAdmin):
 @admin.register(Version)
 class VersionAdmin(ReadOnly):
     list_display = ("name", "number")
+
+
+@admin.register(OptionChange)
+class OptionChangeAdmin(ReadOnly):
+    list_display = ("id", "when", "actor_name", "key", "note")
+    search_fields = ("key__exact", "save_id__exact")
+    fields = ("when", "save_id", "key", "actor_id", "actor_name", "note", "before", "after")
+    readonly_fields = ("when",)
+    when = moment_column("created_at", _("time (UTC)"))

@@ -14,6 +14,8 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 MAX_QUOTA = 10**15  # points; the bound of every quota that a person can type (relay reference, 13.1 row 50)
 THEMES = ("default", "berry", "air")
 EMAIL_DOMAINS = (
@@ -33,9 +35,9 @@ def _integer(low: int, high: int) -> Check:
         try:
             number = int(value)
         except ValueError:
-            raise BadOption(f"not a whole number: {value!r}") from None
+            raise BadOption(_("not a whole number: %r") % value) from None
         if not low <= number <= high:
-            raise BadOption(f"must be between {low} and {high}")
+            raise BadOption(_("must be between %(low)s and %(high)s") % {"low": low, "high": high})
 
     return check
 
@@ -45,16 +47,16 @@ def _number(low: float, high: float) -> Check:
         try:
             number = float(value)
         except ValueError:
-            raise BadOption(f"not a number: {value!r}") from None
+            raise BadOption(_("not a number: %r") % value) from None
         if not (math.isfinite(number) and low <= number <= high):
-            raise BadOption(f"must be between {low} and {high}")
+            raise BadOption(_("must be between %(low)s and %(high)s") % {"low": low, "high": high})
 
     return check
 
 
 def _boolean(value: str) -> None:
     if value not in ("true", "false"):
-        raise BadOption("must be true or false")
+        raise BadOption(_("must be true or false"))
 
 
 def _theme(value: str) -> None:
@@ -68,12 +70,12 @@ def _ratios(value: str) -> None:
 
 def _web_address(value: str) -> None:
     if value and not value.startswith(("http://", "https://")):
-        raise BadOption("must be an http:// or https:// address")
+        raise BadOption(_("must be an http:// or https:// address"))
 
 
 def _text(value: str) -> None:
     if "\x00" in value:
-        raise BadOption("must not contain a NUL character")
+        raise BadOption(_("must not contain a NUL character"))
 
 
 def parse_ratios(value: str) -> dict[str, Decimal]:
@@ -81,17 +83,23 @@ def parse_ratios(value: str) -> dict[str, Decimal]:
     try:
         table = json.loads(value, parse_float=Decimal, parse_int=Decimal)
     except (ValueError, InvalidOperation, RecursionError) as error:
-        raise BadOption(f"not valid JSON: {error}") from None
+        raise BadOption(_("not valid JSON: %s") % error) from None
     if not isinstance(table, dict):
-        raise BadOption("must be a JSON object of name and number")
+        raise BadOption(_("must be a JSON object of name and number"))
     for name, ratio in table.items():
         if not isinstance(ratio, Decimal) or not ratio.is_finite():
-            raise BadOption(f"the ratio of {name!r} is not a number")
+            raise BadOption(_("the ratio of %r is not a number") % name)
         if "\x00" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise BadOption(f"{name!r} holds a character that no text can hold")
+            raise BadOption(_("%r holds a character that no text can hold") % name)
         if not 0 <= ratio <= 10**6:
-            raise BadOption(f"the ratio of {name!r} must be between 0 and 1000000")
+            raise BadOption(_("the ratio of %r must be between 0 and 1000000") % name)
     return table
+
+
+def ratios_text(table: Mapping[str, Decimal]) -> str:
+    """The JSON object that `parse_ratios` reads back, digit by digit; sorted by name."""
+    rows = (f"{json.dumps(name, ensure_ascii=False)}:{table[name]:f}" for name in sorted(table))
+    return "{" + ",".join(rows) + "}"
 
 
 @dataclass(frozen=True)
@@ -226,6 +234,14 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "csv": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
     "json": lambda text: MappingProxyType(parse_ratios(text)),
 }
+
+
+def as_table(spec: Spec, text: str | None) -> Mapping[str, Decimal]:
+    """A table option's text as decimals; its default's where there is none, or one that cannot be used."""
+    try:
+        return parse_ratios(spec.default if text is None else text)
+    except BadOption:
+        return parse_ratios(spec.default)
 
 
 class Options:
