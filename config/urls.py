@@ -9,3 +9,5 @@ urlpatterns = [
     re_path("^api", Unknown.as_view()),
     path("", include("console.urls")),
 ]
+
+handler500 = "console.errors.server_error"

@@ -40,7 +40,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "logo": SimpleLazyObject(lambda: options["Logo"]),
         "footer": SimpleLazyObject(lambda: operator_text.sanitised(options["Footer"])),
         "notice": SimpleLazyObject(lambda: _notice(request, options["Notice"])),
-        "notice_hash": SimpleLazyObject(lambda: digest_of(options["Notice"])),
+        "notice_hash": SimpleLazyObject(lambda: digest_of(request, options["Notice"])),
         "skin": SimpleLazyObject(lambda: options["Theme"]),
         "spendable": max(user.quota - user.held, 0) if isinstance(user, User) else 0,
         "preferences": preferences.of(request),
@@ -50,11 +50,14 @@ def site(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def digest_of(notice: str) -> str:
-    return hashlib.sha256(notice.strip().encode()).hexdigest()[:16]
+def digest_of(request: HttpRequest, notice: str) -> str:
+    """Of the text and of who has read it: of several people at one browser each puts it away for themselves."""
+    user = getattr(request, "user", None)
+    reader = user.pk if isinstance(user, User) else 0
+    return hashlib.sha256(f"{reader} {notice.strip()}".encode()).hexdigest()[:16]
 
 
 def _notice(request: HttpRequest, text: str) -> SafeString | str:
-    if not text.strip() or request.COOKIES.get(NOTICE_COOKIE) == digest_of(text):
+    if not text.strip() or request.COOKIES.get(NOTICE_COOKIE) == digest_of(request, text):
         return ""
     return operator_text.rendered(text)

@@ -13,6 +13,7 @@ PANEL = "/%(rest)s"  # berry's addresses are the others with /panel before them
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.home.urls")),
+    path("", include("console.help.urls")),
     path("", include("console.account.urls")),
     path("", include("console.shell.urls")),
     path("", include("console.keys.urls")),

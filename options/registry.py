@@ -64,6 +64,14 @@ def _theme(value: str) -> None:
         raise BadOption("无效的主题")
 
 
+def _one_of(*words: str) -> Check:
+    def check(value: str) -> None:
+        if value not in words:
+            raise BadOption(f"must be one of {', '.join(words)}")
+
+    return check
+
+
 def _ratios(value: str) -> None:
     parse_ratios(value)
 
@@ -140,6 +148,8 @@ def _rows() -> list[Spec]:
         Spec("Theme", "str", "default", "general", _theme),
         text("ChatLink", "general"),
         text("TopUpLink", "general"),
+        text("Contact", "general"),
+        Spec("ModelsPagePublic", "str", "signed-in", "display", _one_of("private", "signed-in", "public")),
         flag("PasswordLoginEnabled", "login", True),
         flag("PasswordRegisterEnabled", "login", True),
         flag("RegisterEnabled", "login", True),

@@ -1,0 +1,1 @@
+"""What one may want to know while using the console: keys, notices, addresses, whom to ask."""
