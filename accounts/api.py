@@ -8,9 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import services, verification
+from accounts.factors.checking import check_code
+from accounts.factors.policy import has_factor
 from accounts.http import actor_of, keep_signed_in, session_user, sign_in, sign_out
 from accounts.models import User
-from accounts.refusals import BadField, BadName, BadPassword, WrongPassword
+from accounts.refusals import BadField, BadName, BadPassword, SecondFactorNeeded, WrongPassword
 from api import messages, throttling, turnstile
 from api.authentication import refuse_foreign_origin
 from api.bodies import read_body, required
@@ -60,7 +62,10 @@ class SignIn(PublicView):
     critical = True
 
     def post(self, request: Request) -> Response:
-        """By user name or e-mail address. Browsers keep what `data` says of the account."""
+        """By user name or e-mail address, and `code` where the account has a second factor.
+
+        Browsers keep what `data` says of the account.
+        """
         refuse_foreign_origin(request._request)
         options = option_services.load()
         if not options["PasswordLoginEnabled"]:
@@ -76,7 +81,13 @@ class SignIn(PublicView):
         except WrongPassword:
             throttling.count_wrong_password(name)
             raise
-        sign_in(request._request, user)
+        method = "password"
+        if has_factor(user.pk):
+            code = body.text("code")
+            if not code:
+                raise SecondFactorNeeded
+            method += f"+{check_code(user, code)}"
+        sign_in(request._request, user, method=method)
         return answer(partial_json(user, "id", "username", "display_name", "role", "status"))
 
 

@@ -13,9 +13,11 @@ from rest_framework.response import Response
 from accounts.api import partial_json
 from accounts.external import github, lark, linking, methods, oidc, states, wechat
 from accounts.external.identity import Identity, Method, Proof
-from accounts.http import actor_of, session_user, sign_in, sign_out
+from accounts.factors.pending import enter
+from accounts.factors.policy import owes_factor
+from accounts.http import actor_of, session_user, sign_out
 from accounts.models import User, UserStatus
-from accounts.refusals import BadField
+from accounts.refusals import BadField, SecondFactorNeeded
 from api import messages
 from api.authentication import refuse_foreign_origin
 from api.bodies import query_text
@@ -96,16 +98,19 @@ class BindWeChat(ApiView):
 
 
 def _signed_in(request: Request) -> User | None:
-    """Whose cookie came along. Raises Refusal, and ends the session, where the account is not enabled any more."""
+    """Whose cookie came along. Raises Refusal where it owes a factor, or, ending the session, is not enabled."""
     user = session_user(request._request)
     if user is not None and user.status != UserStatus.ENABLED:
         sign_out(request._request)
         raise Refusal(messages.BANNED)
+    if user is not None and owes_factor(user):
+        raise Refusal(messages.FACTOR_FIRST, status=401)
     return user
 
 
 def _signed_in_as(request: Request, method: Method, identity: Identity) -> Response:
-    """The answer of POST /api/user/login."""
+    """The answer of POST /api/user/login. Who owes a second step finds the page at /login/verify ready to take it."""
     user = linking.sign_in(method, identity, actor_of(request._request))
-    sign_in(request._request, user, method=method.name)
+    if not enter(request._request, user, method=method.name):
+        raise SecondFactorNeeded
     return answer(partial_json(user, "id", "username", "display_name", "role", "status"))

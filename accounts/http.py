@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from accounts import sessions
+from accounts import confirming, sessions
 from accounts.models import User
 from audit.services import Actor
 from config.client_ip import client_ip
@@ -75,6 +75,7 @@ def sign_in(request: HttpRequest, user: User, *, method: str = "password") -> No
     django_login(request, user, backend=BACKEND)
     if not request.session.session_key:  # somebody else was signed in here, and that session was given up
         request.session.create()
+    confirming.confirm(request)
     sessions.begin(
         request.session.session_key or "",
         user.pk,

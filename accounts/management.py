@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from accounts import levels
 from accounts.editing import IDENTITIES, apply
 from accounts.models import Role, Token, User, UserStatus, fold
 from accounts.refusals import NotFound, UnknownUser
+from accounts.sessions import end_sessions
 from audit.services import Actor, record
 from options import versions
 
@@ -56,7 +58,7 @@ def delete_self(user: User, actor: Actor) -> None:
 
 
 def _bury(user: User, actor: Actor) -> None:
-    """What stays is a row for the books to point at: no name, address, identity, credential or token (remedy S27)."""
+    """What stays is a row for the books to point at: no name, address, identity, credential, session or token (S27)."""
     former = user.username
     user.username = f"deleted_{secrets.token_hex(16)}"
     user.display_name = user.email = ""
@@ -67,5 +69,7 @@ def _bury(user: User, actor: Actor) -> None:
     fields = ["username", "display_name", "email", *IDENTITIES, "aff_code", "access_token_digest", "status", "password"]
     user.save(update_fields=fields)
     Token.objects.filter(user_id=user.pk).delete()
+    Authenticator.objects.filter(user_id=user.pk).delete()
+    end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
     versions.bump(versions.IDENTITIES)

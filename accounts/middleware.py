@@ -1,13 +1,16 @@
-"""What is noted of every request of somebody who is signed in."""
+"""What is noted of every request of somebody who is signed in, and whom the operator wants to have a second factor."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
 from accounts import sessions
+from accounts.factors.policy import owes_factor
 from accounts.http import client_address
 
 
@@ -24,3 +27,19 @@ class SeenSessions(MiddlewareMixin):
         sessions.seen(
             key, int(user_id), address=client_address(request), user_agent=request.headers.get("User-Agent", "")
         )
+
+
+class SecondFactorFirst(MiddlewareMixin):
+    """Sends an administrator who owes a second factor to where one is set up, from every other page.
+
+    Stands after AuthenticationMiddleware and PasswordChangeFirst. The API asks by itself (api.authentication).
+    """
+
+    OPEN = ("/api/", "/static/", "/i18n/", "/setting/second-factor")
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        if request.path.startswith(self.OPEN) or request.path in map(reverse, ("password", "logout", "confirm")):
+            return None
+        if request.user.is_authenticated and owes_factor(request.user):
+            return redirect("second-factor")
+        return None

@@ -61,6 +61,9 @@ class User(AbstractBaseUser):
     lark_id = models.CharField(max_length=128, unique=True, null=True, blank=True)
     oidc_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     access_token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    access_token_created = models.BigIntegerField(default=0, db_default=0, editable=False)  # 0 is not known
+    access_token_used = models.BigIntegerField(default=0, db_default=0, editable=False)  # to a few minutes; 0 is never
+    totp_counter = models.BigIntegerField(default=0, db_default=0, editable=False)  # of the newest code that was taken
     quota = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0, editable=False)
     used_quota = models.BigIntegerField(default=0)

@@ -57,6 +57,30 @@ class WrongLink(Refused):
     text = "重置链接非法或已过期"
 
 
+class WrongSecondFactor(Refused):
+    """The code of the app, the recovery code or the passkey is not this account's, is used, or too old."""
+
+    text = "两步验证码错误或已过期"
+
+
+class SecondFactorNeeded(Refused):
+    """The password is right, and this account asks for a second proof."""
+
+    text = "该账户已启用两步验证，请在登录页面登录，或在 code 中提供验证码"
+
+
+class FactorExists(Refused):
+    """There is an app already, or as many passkeys as one account may have."""
+
+    text = "两步验证方式已存在"
+
+
+class LastMethod(Refused):
+    """Without it nobody could sign in to the account any more."""
+
+    text = "无法移除最后一种登录方式"
+
+
 class NotPermitted(Refused):
     """The actor's level does not allow it (management contract, 1.5)."""
 

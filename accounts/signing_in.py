@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 from django.db import transaction
 
 from accounts.models import User, UserStatus, fold
 from accounts.refusals import UnknownUser, WrongPassword
+from api import throttling
 from audit.services import Actor, record
 from vault.keys import digest
+
+USED_EVERY = 300  # seconds between two notes that a management token is used
 
 
 def access_token_digest(value: str) -> str:
@@ -35,15 +39,29 @@ def authenticate(name: str, password: str) -> User:
     return user
 
 
+def check_own_password(user: User, password: str) -> None:
+    """Of somebody who is signed in, on the counts of signing in. Raises WrongPassword, TooMany."""
+    throttling.check_password_tries(user.username)
+    if not user.check_password(password):
+        throttling.count_wrong_password(user.username)
+        raise WrongPassword
+
+
 def find_by_access_token(value: str) -> User | None:
-    return User.objects.filter(access_token_digest=access_token_digest(value)).first()
+    """Whose management token this is; that it is used is noted, at most every USED_EVERY seconds."""
+    user = User.objects.filter(access_token_digest=access_token_digest(value)).first()
+    moment = int(time.time())
+    if user is not None and user.access_token_used < moment - USED_EVERY:
+        User.objects.filter(pk=user.pk).update(access_token_used=moment, last_active=moment)
+    return user
 
 
 @transaction.atomic
 def renew_access_token(user_id: int, actor: Actor) -> str:
     """A new management token, 32 hex digits, shown this once; the former one stops working."""
     value = secrets.token_hex(16)
-    if not User.objects.filter(pk=user_id).update(access_token_digest=access_token_digest(value)):
+    changes = {"access_token_digest": access_token_digest(value), "access_token_created": int(time.time())}
+    if not User.objects.filter(pk=user_id).update(**changes, access_token_used=0):
         raise UnknownUser
     record(actor, "user.access_token", f"user:{user_id}")
     return value

@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts import services
+from accounts.factors.policy import owes_factor
 from accounts.http import session_user, sign_out
 from accounts.models import User, UserStatus
 from api import messages
@@ -30,6 +31,8 @@ class Identify(BaseAuthentication):
             if user.status != UserStatus.ENABLED:
                 sign_out(request._request)
                 raise Refusal(messages.BANNED)
+            if owes_factor(user):
+                raise Refusal(messages.FACTOR_FIRST, status=401)
             return user, "session"
         header = request.headers.get("Authorization", "").strip()
         if not header:

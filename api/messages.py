@@ -10,6 +10,7 @@ NOT_SIGNED_IN = "无权进行此操作，未登录且未提供 access token"
 BAD_ACCESS_TOKEN = "无权进行此操作，access token 无效"  # noqa: S105
 LEVEL_TOO_LOW = "无权进行此操作，权限不足"
 BANNED = "用户已被封禁"
+FACTOR_FIRST = "管理员要求启用两步验证，请先在网页上完成设置"
 FOREIGN_ORIGIN = "无权进行此操作，请求来自其他网站"
 NOT_FOUND = "record not found"
 NO_PRIMARY_KEY = "WHERE conditions required"

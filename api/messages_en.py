@@ -18,6 +18,13 @@ ENGLISH: Mapping[str, str] = {
     "无权进行此操作，权限不足": "Not allowed: your role does not permit this",
     "无权进行此操作，请求来自其他网站": "Not allowed: the request comes from another site",
     "用户已被封禁": "This account is disabled",
+    "管理员要求启用两步验证，请先在网页上完成设置": "Administrators need a second factor: set one up on the pages",
+    "该账户已启用两步验证，请在登录页面登录，或在 code 中提供验证码": (
+        "This account has a second factor: sign in on the page, or give its code as `code`"
+    ),
+    "两步验证码错误或已过期": "The code of the second step is wrong, used or too old",
+    "两步验证方式已存在": "There is such a factor already",
+    "无法移除最后一种登录方式": "The last way to sign in cannot be removed",
     "管理员关闭了密码登录": "Signing in by password is switched off",
     "管理员关闭了新用户注册": "Registration is switched off",
     "管理员关闭了通过密码进行注册，请使用第三方账户验证的形式进行注册": (

@@ -18,7 +18,7 @@ USER_TEXTS = "username:s password:s display_name:s email:s github_id:s wechat_id
 ROLE = one_of(INTEGER, 0, 1, 10, 100)
 NAME = between(TEXT, 1, 64)
 PASSWORD = between(TEXT, 8, 128)
-SIGN_IN = needed(members("username:s password:s"), "username password")
+SIGN_IN = needed(members("username:s password:s code:s"), "username password")
 REGISTRATION = needed(
     members("email:s verification_code:s aff_code:s", {"username": NAME, "password": PASSWORD}), "username password"
 )

@@ -16,6 +16,7 @@ WRONG_PASSWORDS = Limit("LG", 30, 1200)  # by account, whatever the address
 SUSPICIOUS = Limit("LG", 5, 1200)  # the same count: from here on a sign-in must pass Turnstile, where that is on
 WRONG_CODES = Limit("RC", 10, 1200)  # redemption codes that do not exist, by user
 WRONG_EMAIL_CODES = Limit("EC", 10, 1200)  # codes from no mail of ours, by user
+SECOND_FACTORS = Limit("SF", 10, 1200)  # codes of a second step, right or wrong, by user; a password comes before
 MAILS = Limit("ML", 5, 1800)  # mails that strangers can have sent, by receiving address and kind
 
 
@@ -67,4 +68,10 @@ def count_wrong_email_code(user_id: int) -> None:
 def spend_mail(kind: str, email: str) -> None:
     """Whether the address is known plays no part, so the limit tells nothing. Raises TooMany."""
     if not windows.exact().allows(MAILS, f"{kind} {fold(email)}"):
+        raise TooMany
+
+
+def spend_second_factor(user_id: int) -> None:
+    """Counted before the code is looked at. Raises TooMany."""
+    if not windows.exact().allows(SECOND_FACTORS, str(user_id)):
         raise TooMany

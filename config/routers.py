@@ -20,8 +20,8 @@ class LogRouter:
     db_for_write = db_for_read
 
     def allow_relation(self, first: Model, second: Model, **hints: Any) -> bool | None:
-        """Log rows name others by id; no relation crosses."""
-        return None if _is_log(type(first)) == _is_log(type(second)) else False
+        """Log rows name others by id; no relation crosses. `request.user` is a stand-in that has `_meta` too."""
+        return None if _is_log(first) == _is_log(second) else False
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool | None:
         """An operation that names no model (RunPython, RunSQL) runs on the main database only."""
@@ -31,5 +31,5 @@ class LogRouter:
         return is_log == (db == LOGS)
 
 
-def _is_log(model: type[Model]) -> bool:
+def _is_log(model: Model | type[Model]) -> bool:
     return (model._meta.app_label, model._meta.model_name) == LOG_MODEL

@@ -223,6 +223,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",  # allauth.mfa wants it; its pages and its addresses of people are not used
+    "allauth.mfa",
     "django.forms",  # its templates, for FORM_RENDERER
     "django_htmx",
     "lucide",
@@ -250,7 +253,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.SeenSessions",
+    "allauth.account.middleware.AccountMiddleware",
     "console.middleware.PasswordChangeFirst",
+    "accounts.middleware.SecondFactorFirst",
     "console.middleware.Zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -281,6 +286,10 @@ PASSWORD_HASHERS = [
     "importer.hashers.ImportedPasswordHasher",  # reads what the reference stored, once imported
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+MFA_ADAPTER = "accounts.factors.adapter.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a clock may be off
+MFA_RECOVERY_CODE_DIGITS = 10
 SESSION_COOKIE_NAME = "session"
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds
 SESSION_COOKIE_SAMESITE = "Lax"

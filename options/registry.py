@@ -154,6 +154,7 @@ def _rows() -> list[Spec]:
         flag("PasswordRegisterEnabled", "login", True),
         flag("RegisterEnabled", "login", True),
         flag("EmailVerificationEnabled", "login", False),
+        flag("AdminMfaRequired", "login", False),
         flag(
             "EmailDomainRestrictionEnabled",
             "login",

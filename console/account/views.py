@@ -12,7 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_in, sign_out
+from accounts.factors.pending import enter
+from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_out
 from accounts.refusals import BadPassword, WrongPassword
 from accounts.services import authenticate, update_self
 from console import throttle
@@ -54,7 +55,8 @@ def _sign_in(request: HttpRequest, form: SignInForm, target: str) -> HttpRespons
         throttle.count_wrong_password(form.cleaned_data["username"])
         form.add_error(None, _("The name or the password is wrong, or the account is disabled."))
         return None
-    sign_in(request, user)
+    if not enter(request, user, method="password", target=target):
+        return redirect("second-step")
     return redirect("password" if user.must_change_password else target)
 
 

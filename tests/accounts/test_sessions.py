@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,8 @@ def works(client: Client) -> bool:
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Time goes on, and the worker is another one, which has seen nothing yet."""
-    started = sessions.time.time()
-    monkeypatch.setattr(sessions.time, "time", lambda: started + seconds)
+    started = time.time()
+    monkeypatch.setattr("accounts.sessions.time.time", lambda: started + seconds)
     monkeypatch.setattr(sessions, "_noted", {})
 
 

@@ -10,3 +10,4 @@ import "./picking.js";
 import "./quota.js";
 import "./zone.js";
 import "./theme.js";
+import "./passkeys.js";
