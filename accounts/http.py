@@ -76,6 +76,7 @@ def sign_in(request: HttpRequest, user: User, *, method: str = "password") -> No
     if not request.session.session_key:  # somebody else was signed in here, and that session was given up
         request.session.create()
     confirming.confirm(request)
+    request.signed_in_now = True  # type: ignore[attr-defined]  # the answer brings this person's wishes along
     sessions.begin(
         request.session.session_key or "",
         user.pk,

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts import levels
 from accounts.editing import IDENTITIES, apply
-from accounts.models import Role, Token, User, UserStatus, fold
+from accounts.models import Role, Token, User, UserStatus, Wishes, fold
 from accounts.refusals import NotFound, UnknownUser
 from accounts.sessions import end_sessions
 from audit.services import Actor, record
@@ -70,6 +70,7 @@ def _bury(user: User, actor: Actor) -> None:
     user.save(update_fields=fields)
     Token.objects.filter(user_id=user.pk).delete()
     Authenticator.objects.filter(user_id=user.pk).delete()
+    Wishes.objects.filter(pk=user.pk).delete()
     end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
     versions.bump(versions.IDENTITIES)

@@ -73,6 +73,7 @@ class User(AbstractBaseUser):
     inviter_id = models.BigIntegerField(default=0, db_index=True)
     must_change_password = models.BooleanField(default=False)
     created_time = models.BigIntegerField(default=now)
+    remind_below = models.BigIntegerField(null=True, blank=True, editable=False)  # points; null: as the operator's
     last_active = models.BigIntegerField(default=0, db_default=0, editable=False)  # to a few minutes; 0 is never
 
     objects = UserManager()
@@ -142,6 +143,21 @@ class UserSession(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk} of user {self.user_id}"
+
+
+class Wishes(models.Model):
+    """How somebody wants the console: short texts by name, in the form the console's cookies have (accounts.wishes)."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, db_constraint=False)
+    texts = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "user_wishes"
+        verbose_name = _("wishes")
+        verbose_name_plural = _("wishes")
+
+    def __str__(self) -> str:
+        return f"of user {self.pk}"
 
 
 class TokenStatus(models.IntegerChoices):

@@ -256,6 +256,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "console.middleware.PasswordChangeFirst",
     "accounts.middleware.SecondFactorFirst",
+    "console.middleware.WishesOfAccount",
     "console.middleware.Zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
+from accounts.wishes import wishes_of
 from console import preferences
+from console.http import signed_in
 from console.policy import policy
 
 HEADERS = {
@@ -50,6 +52,16 @@ class PasswordChangeFirst(MiddlewareMixin):
         if request.user.is_authenticated and request.user.must_change_password:
             return redirect("password")
         return None
+
+
+class WishesOfAccount(MiddlewareMixin):
+    """Who signs in on a page finds the console as they want it: the account's wishes become this browser's cookies."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if getattr(request, "signed_in_now", False) and not request.path.startswith("/api/"):
+            for name, value in wishes_of(signed_in(request).pk).items():
+                preferences.keep(request, response, name, value)
+        return response
 
 
 class Zone(MiddlewareMixin):

@@ -1,12 +1,24 @@
-"""How this person wants the console: kept in cookies here, so that the server draws the page right the first time."""
+"""How this person wants the console: kept in cookies, so that the server draws the page right the first time.
+
+The account of whoever is signed in keeps the same texts (accounts.wishes), for the next browser.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from accounts.http import came_over_tls
+from accounts.models import User
+from accounts.wishes import wish
+
+YEAR = 366 * 24 * 3600  # seconds
 
 THEMES = ("system", "light", "dark")
 DENSITIES = ("normal", "compact")
@@ -41,6 +53,20 @@ def of(request: HttpRequest) -> Preferences:
         cached = _from_cookies(request.COOKIES)
         request._preferences = cached  # type: ignore[attr-defined]
     return cached
+
+
+def keep(request: HttpRequest, response: HttpResponseBase, name: str, value: str) -> None:
+    """Make it a cookie of this browser, under the name Django gives the language's."""
+    cookie = settings.LANGUAGE_COOKIE_NAME if name == "language" else name
+    response.set_cookie(cookie, value, max_age=YEAR, samesite="Lax", secure=came_over_tls(request))
+
+
+def remember(request: HttpRequest, response: HttpResponseBase, changes: Mapping[str, str]) -> None:
+    """Keep these wishes in this browser, and with the account of whoever is signed in."""
+    for name, value in changes.items():
+        keep(request, response, name, value)
+    if isinstance(request.user, User):
+        wish(request.user.pk, changes)
 
 
 def _from_cookies(cookies: dict[str, str]) -> Preferences:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 
-from console.guards import public
+from console.shell import views as shell
 
 PANEL = "/%(rest)s"  # berry's addresses are the others with /panel before them
 
@@ -19,7 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.keys.urls")),
     path("panel", RedirectView.as_view(pattern_name="keys")),
     re_path(r"^panel/(?P<rest>[a-z].*)$", RedirectView.as_view(url=PANEL, query_string=True)),
-    path("i18n/setlang", public(set_language), name="set_language"),
+    path("i18n/setlang", shell.set_language, name="set_language"),
     path("django-admin", RedirectView.as_view(pattern_name="admin:index")),
     path("django-admin/", admin.site.urls),
 ]

@@ -102,7 +102,10 @@ def _reset(address: str, options: Options) -> tuple[str, Letter] | None:
 def _quota(user_id: int, options: Options) -> tuple[str, Letter] | None:
     """With the balance of now; nothing to a person who has topped up meanwhile."""
     user = User.objects.filter(pk=user_id, status=UserStatus.ENABLED).first()
-    if user is None or not user.email or user.quota >= max(options["QuotaRemindThreshold"], 1):
+    if user is None or not user.email:
+        return None
+    threshold = max(options["QuotaRemindThreshold"], 1) if user.remind_below is None else user.remind_below
+    if user.quota >= threshold:
         return None
     facts = {
         "username": user.username,

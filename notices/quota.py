@@ -1,5 +1,7 @@
 """The quota reminder: once each time a settled balance falls below QuotaRemindThreshold (remedy A15).
 
+A user may have a threshold of their own (`users.remind_below`).
+
 A job compares balances with who was told, instead of the settlement doing it: calls pay nothing for it, and every way
 a balance can fall is seen. What falls and rises again between two looks (a minute) goes unnoticed.
 """
@@ -9,7 +11,8 @@ from __future__ import annotations
 import time
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Coalesce
 
 from accounts.models import User, UserStatus
 from notices import mail, queue
@@ -47,14 +50,19 @@ def take_note() -> int:
 
 
 def _forget_above(threshold: int) -> None:
-    above = User.objects.filter(quota__gte=threshold).values("pk")
+    above = User.objects.filter(quota__gte=_bound(threshold)).values("pk")
     QuotaReminder.objects.filter(user_id__in=above).delete()
+
+
+def _bound(threshold: int) -> Coalesce:
+    """The user's own threshold where there is one (0 is never), else the operator's."""
+    return Coalesce(F("remind_below"), threshold)
 
 
 @transaction.atomic
 def _note_below(threshold: int, *, tell: bool) -> int:
     below = (
-        User.objects.filter(status=UserStatus.ENABLED, quota__lt=threshold, used_quota__gt=0)
+        User.objects.filter(status=UserStatus.ENABLED, quota__lt=_bound(threshold), used_quota__gt=0)
         .exclude(email="")
         .filter(~Exists(QuotaReminder.objects.filter(user_id=OuterRef("pk"))))
         .order_by("pk")

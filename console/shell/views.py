@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import check_for_language
+from django.views import i18n
 from django.views.decorators.http import require_POST, require_safe
 
 from console import navigation, preferences
@@ -12,13 +15,11 @@ from console.guards import page, public
 from console.respond import back, respond
 from options import services as option_services
 
-YEAR = 366 * 24 * 3600  # seconds
-
 
 def remember(request: HttpRequest, name: str, value: str) -> HttpResponse:
-    """Keep a wish in this browser and go back to the page it was made on."""
+    """Keep a wish and go back to the page it was made on."""
     answer = HttpResponseRedirect(back(request, reverse("home")))
-    answer.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    preferences.remember(request, answer, {name: value})
     return answer
 
 
@@ -27,6 +28,15 @@ def remember(request: HttpRequest, name: str, value: str) -> HttpResponse:
 def set_theme(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("theme", "")
     return remember(request, "theme", wanted if wanted in preferences.THEMES else preferences.THEMES[0])
+
+
+@public
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """As Django's, and kept with the account."""
+    answer = i18n.set_language(request)
+    if request.method == "POST" and check_for_language(request.POST.get("language", "")):
+        preferences.remember(request, answer, {"language": request.POST["language"]})
+    return answer
 
 
 @public

@@ -134,3 +134,22 @@ def test_a_hundred_users_cost_as_many_queries_as_one(dave: User, box: Mailbox) -
         return len(queries)
 
     assert below(1) == below(100)
+
+
+@pytest.mark.parametrize(("own", "told"), [(None, 0), (0, 0), (3_000, 0), (4_001, 1)])
+def test_a_threshold_of_ones_own_counts_instead(
+    dave: User, own: int | None, told: int, box: Mailbox, deliver: Deliver
+) -> None:
+    User.objects.filter(pk=dave.pk).update(remind_below=own)
+    spend(dave, 1_000)  # 4,000 are left
+
+    assert quota.remind() == told
+    assert deliver() == told
+    assert len(box.messages) == told
+
+
+def test_who_wants_no_reminder_gets_none_with_nothing_left(dave: User, box: Mailbox) -> None:
+    User.objects.filter(pk=dave.pk).update(remind_below=0)
+    spend(dave, 5_000)
+
+    assert quota.remind() == 0
