@@ -8,9 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
 TESTS ?= tests
 ARGS ?=
+JOBS ?= 2
+MARKS ?= not load and not clients
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-clients services bench docs pins
+.PHONY: help setup run lint format test test-most test-load test-clients services bench docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,8 +52,14 @@ format: setup ## put the code into the house's form
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: setup ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql); TESTS=path for a part
-	$(BIN)/python -m pytest $(ARGS) $(TESTS)
+test: setup test-most $(if $(filter tests,$(TESTS)),test-load) ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql)
+
+# A file of tests stays together, so that what a module starts is started once.
+test-most: setup ## the suite but for what wants the machine to itself, JOBS at a time; TESTS=path for a part
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "$(MARKS)" $(ARGS) $(TESTS)
+
+test-load: setup ## servers under load, one after the other
+	$(BIN)/python -m pytest -m load $(ARGS) tests/acceptance
 
 test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs against the gateway; wants npm and go
 	@tests/clients/install.sh
