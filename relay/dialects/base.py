@@ -48,7 +48,11 @@ class Dialect(ABC):
 
     def listened(self, call: Call) -> Request:
         """What a reader has to know of a request whose bytes are passed on: its kind, how many answers to expect."""
-        return Chat([], stream=call.stream) if call.mode in (Mode.CHAT, Mode.RESPONSES) else self.neutral(call)
+        return (
+            Chat([], stream=call.stream, n=call.times)
+            if call.mode in (Mode.CHAT, Mode.RESPONSES)
+            else self.neutral(call)
+        )
 
     def is_native(self, route: Route, mode: Mode) -> bool:
         """Whether the channel's upstream takes such calls as they are."""

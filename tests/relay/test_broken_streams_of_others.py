@@ -172,8 +172,7 @@ def test_an_upstream_that_tells_no_usage_is_never_free(
     assert row.quota == row.prompt_tokens + 2 * row.completion_tokens
 
 
-@pytest.mark.parametrize("protocol", ["openai", "anthropic", "ollama"])  # Gemini's has no last word
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("dialect", "protocol"), PAIRS)
 def test_a_stream_that_is_complete_does_not_wait_for_an_upstream_that_holds_the_line(
     others: House, stranger: Account, dialect: str, protocol: str
 ) -> None:

@@ -49,7 +49,7 @@ class Gemini(Adapter):
         return read_answer(body)
 
     def reader(self, job: Job) -> Reader:
-        return AnswerReader()
+        return AnswerReader(choices_of(job))
 
     def native(self, job: Job, path: str, query: str) -> tuple[str, list[tuple[str, str]]]:
         """The caller's version and action, under the upstream's name of the model; its key stays here."""
@@ -89,6 +89,11 @@ class Gemini(Adapter):
             ("Content-Type", "application/json"),
             *job.route.provider.headers.items(),
         ]
+
+
+def choices_of(job: Job) -> int:
+    """How many answers were asked for."""
+    return (job.request.n or 1) if isinstance(job.request, Chat) else 1
 
 
 def read_embeddings(body: bytes, wanted: int) -> Vectors:

@@ -49,10 +49,17 @@ FAILED = frozenset(
 
 
 class Events:
-    """One answer's events, in order. Finish reasons are held until `close`: older models send one with every chunk."""
+    """One answer's events, in order. Finish reasons are held until `close`: older models send one with every chunk.
 
-    def __init__(self) -> None:
-        self.ended = False  # an error was reported; nothing that comes after it counts
+    `over`: the last chunk of `choices` answers was read. There is no mark of it; it has a finish reason, all that was
+    said is counted with it, and, unlike with those older models, earlier chunks of each answer had no such reason.
+    """
+
+    def __init__(self, choices: int = 1) -> None:
+        self.ended = False  # an error was reported, or a last word; nothing that is said after it counts
+        self.over = False
+        self._choices = choices
+        self._unfinished: set[int] = set()  # choices that began without a finish reason
         self._started = False
         self._finishes: dict[int, tuple[str, str]] = {}  # choice -> (reason, the upstream's remark)
         self._calls: dict[int, int] = {}  # choice -> tool calls so far
@@ -60,6 +67,8 @@ class Events:
 
     def read(self, answer: Json) -> list[Event]:
         """What one chunk says."""
+        if self.over and (late := usage_of(mapping(answer.get("usageMetadata")))):
+            return [Counted(late)]
         if self.ended:
             return []
         if "error" in answer:
@@ -83,7 +92,10 @@ class Events:
             return events + said
         # What a report has not counted comes after it, so that it is still known to be uncounted.
         counted: list[Event] = [Counted(usage)]
-        return events + (said + counted if covers_text(counts) else counted + said)
+        if not covers_text(counts):
+            return events + counted + said
+        self.over = len(self._finishes) >= self._choices and self._finishes.keys() <= self._unfinished
+        return events + said + counted + (self.close() if self.over else [])
 
     def close(self) -> list[Event]:
         """The finish of every choice; `Failed` where the upstream never came to one."""
@@ -93,6 +105,7 @@ class Events:
         if not self._finishes:
             return [broken_off()]
         if not self._spoken and all(reason in FAILED for reason, _ in self._finishes.values()):
+            self.over = False
             reason, remark = next(iter(self._finishes.values()))
             return [Failed(UpstreamError(f"the model gave no answer: {remark or reason}"[:500], code=reason.lower()))]
         return [
@@ -119,6 +132,8 @@ class Events:
             events.append(Logprobs(entries, choice))
         if reason := text(candidate.get("finishReason")):
             self._finishes[choice] = reason, text(candidate.get("finishMessage"))
+        elif choice not in self._finishes:
+            self._unfinished.add(choice)
         return events
 
     def _part(self, part: Json, choice: int) -> list[Event]:
@@ -198,8 +213,8 @@ def _blocked(answer: Json) -> UpstreamError | None:
 class AnswerReader(Reader):
     """Reads a stream of server-sent events, or the array of the same answers that comes without `alt=sse`."""
 
-    def __init__(self) -> None:
-        self._events = Events()
+    def __init__(self, choices: int = 1) -> None:
+        self._events = Events(choices)
         self._sse = sse.Parser()
         self._objects = Objects()
         self._plain: bool | None = None  # an array or a bare document, not events; None until the first byte
@@ -220,7 +235,9 @@ class AnswerReader(Reader):
         return events + self._events.close()
 
     def _read(self, payloads: list[bytes]) -> list[Event]:
-        return [event for payload in payloads for event in self._events.read(shape.chunk(payload))]
+        events = [event for payload in payloads for event in self._events.read(shape.chunk(payload))]
+        self.over = self._events.over and not self._plain  # an array has an end of its own, which is passed on, too
+        return events
 
 
 def read_answer(body: bytes) -> list[Event]:

@@ -20,6 +20,7 @@ from relay.adapters.anthropic import request as anthropic_request
 from relay.adapters.anthropic.answer import MessageReader, read_message
 from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Reader, UpstreamAnswer
 from relay.adapters.gemini import request as gemini_request
+from relay.adapters.gemini.adapter import choices_of
 from relay.adapters.gemini.answer import AnswerReader, failure, google_error, read_answer
 from relay.adapters.openai import answer as openai_answer
 from relay.adapters.openai import request as openai_request
@@ -51,7 +52,7 @@ class Publisher(ABC):
         """Raises UpstreamError."""
 
     @abstractmethod
-    def reader(self) -> Reader: ...
+    def reader(self, job: Job) -> Reader: ...
 
 
 class Google(Publisher):
@@ -64,8 +65,8 @@ class Google(Publisher):
     def read(self, body: bytes) -> list[Event]:
         return read_answer(body)
 
-    def reader(self) -> Reader:
-        return AnswerReader()
+    def reader(self, job: Job) -> Reader:
+        return AnswerReader(choices_of(job))
 
 
 class Claude(Publisher):
@@ -80,7 +81,7 @@ class Claude(Publisher):
     def read(self, body: bytes) -> list[Event]:
         return read_message(body)
 
-    def reader(self) -> Reader:
+    def reader(self, job: Job) -> Reader:
         return MessageReader()
 
 
@@ -96,7 +97,7 @@ class Open(Publisher):
     def read(self, body: bytes) -> list[Event]:
         return openai_answer.read_chat(body)
 
-    def reader(self) -> Reader:
+    def reader(self, job: Job) -> Reader:
         return openai_answer.ChatReader()
 
 
@@ -164,7 +165,7 @@ class Vertex(Adapter):
         return publisher(model).read(body)
 
     def reader(self, job: Job) -> Reader:
-        return publisher(bare(job.model)).reader()
+        return publisher(bare(job.model)).reader(job)
 
     def failure(self, status: int, body: bytes, retry_after: float | None) -> UpstreamError:
         """Google's own errors come alone or in a list of one; those of Claude and the open models in their own form."""

@@ -171,6 +171,79 @@ def test_a_stream_without_a_finish_was_broken_off() -> None:
     assert failed(AnswerReader().close()).code == "stream_broken"
 
 
+def fed(*chunks: Json) -> tuple[list[Event], bool]:
+    """The events before the upstream closes, and whether the reader waits for more."""
+    reader = AnswerReader()
+    events = [event for one in chunks for event in reader.feed(b"data: " + orjson.dumps(one) + b"\r\n\r\n")]
+    return events, reader.over
+
+
+def test_the_last_chunk_ends_the_answer_whether_or_not_the_upstream_hangs_up() -> None:
+    last = chunk({"text": "b"}, finish="STOP", usageMetadata=COUNTS)
+    events, over = fed(chunk({"text": "a"}), last)
+
+    assert over
+    assert events[-3:] == [TextPiece("b"), Counted(Usage(5, 2)), Finished(FinishReason.STOP)]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk({"text": "a"}), chunk({"text": "b"}, usageMetadata=COUNTS)],  # no reason yet
+        [chunk({"text": "a"}), chunk({"text": "b"}, finish="STOP")],  # nothing is counted yet
+        [chunk({"text": "a"}), chunk(finish="STOP", usageMetadata={"promptTokenCount": 5})],  # not what was said
+        # Models before 1.5 named one with every chunk.
+        [chunk({"text": "a"}, finish="STOP", usageMetadata=COUNTS), chunk({"text": "b"}, finish="STOP")],
+        [chunk({"text": "whole"}, finish="STOP", usageMetadata=COUNTS)],
+    ],
+)
+def test_what_may_not_be_the_last_chunk_ends_nothing(chunks: list[Json]) -> None:
+    events, over = fed(*chunks)
+
+    assert not over
+    assert not any(isinstance(event, Finished) for event in events)
+
+
+def test_every_one_of_several_answers_is_waited_for() -> None:
+    reader = AnswerReader(choices=2)
+    first = [chunk({"text": "a"}), chunk(finish="STOP", usageMetadata=COUNTS)]
+    second = [chunk({"text": "b"}, index=1), chunk(finish="MAX_TOKENS", index=1, usageMetadata=COUNTS)]
+    over = []
+    for one in (*first, *second):
+        events = reader.feed(b"data: " + orjson.dumps(one) + b"\n\n")
+        over.append(reader.over)
+
+    assert over == [False, False, False, True]
+    assert events[-2:] == [Finished(FinishReason.STOP, 0), Finished(FinishReason.LENGTH, 1)]
+
+
+def test_after_the_last_chunk_only_figures_count() -> None:
+    last = chunk({"text": "b"}, finish="STOP", usageMetadata=COUNTS)
+    late = chunk({"text": "late"}, usageMetadata={**COUNTS, "thoughtsTokenCount": 4})
+
+    events = events_of(chunk({"text": "a"}), last, chunk({"text": "late"}), late)
+
+    assert events[-2:] == [Finished(FinishReason.STOP), Counted(Usage(5, 6, reasoning_tokens=4))]
+
+
+def test_a_last_chunk_after_which_nothing_was_said_is_an_error_that_nothing_follows() -> None:
+    last = chunk(finish="MALFORMED_FUNCTION_CALL", usageMetadata=COUNTS)
+    events = events_of(chunk(), last, chunk(usageMetadata={**COUNTS, "thoughtsTokenCount": 4}))
+
+    assert failed(events).code == "malformed_function_call"
+    assert events[-2] == Counted(Usage(5, 2))
+
+
+def test_the_end_of_an_array_is_waited_for() -> None:
+    reader = AnswerReader()
+    last = chunk({"text": "b"}, finish="STOP", usageMetadata=COUNTS)
+
+    events = reader.feed(orjson.dumps([chunk({"text": "a"}), last])[:-1])
+
+    assert Finished(FinishReason.STOP) in events
+    assert not reader.over
+
+
 def test_nothing_follows_an_error_inside_a_stream() -> None:
     told = {"error": {"code": 429, "message": "Quota of AIzaSECRETSECRET", "status": "RESOURCE_EXHAUSTED"}}
     events = events_of(chunk({"text": "a"}), told, chunk({"text": "b"}, finish="STOP"))
@@ -297,7 +370,9 @@ pieces = st.lists(
 def test_no_bytes_whatever_break_the_reader(sent: list[bytes]) -> None:
     reader = AnswerReader()
     events = [event for piece in sent for event in reader.feed(piece)] + reader.close()
-    assert isinstance(events[-1], Failed | Finished)
+    said = [event for event in events if not isinstance(event, Counted)]  # figures may come last
+    assert isinstance(said[-1], Failed | Finished)
+    assert not any(isinstance(event, Failed) for event in events[:-1])
     assert sum(isinstance(event, Failed) for event in events) <= 1
 
 
