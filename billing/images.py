@@ -61,6 +61,15 @@ def size_factor(model: str, size: str, quality: str) -> Decimal:
     return factor
 
 
+def factors(model: str) -> tuple[Decimal, Decimal]:
+    """How many times the base price an image costs, in the cheapest size and quality and in the dearest."""
+    known = _models().get(model, _UNLISTED)
+    sizes = known.sizes or {"": _ONE}
+    qualities = ("", "hd") if known.hd else ("",)
+    found = [size_factor(model, size, quality) for size in sizes for quality in qualities]
+    return min(found), max(found)
+
+
 def image_problem(model: str, prompt: str, size: str, n: int) -> tuple[str, str] | None:
     """Why an image request is refused with 400: (code, message) of the contract, or None. `model` is the mapped name.
 

@@ -48,6 +48,16 @@ def quota(points: int, options: Options) -> str:
     return abbreviated(points)
 
 
+def rate(dollars: Decimal) -> str:
+    """A price, which is not an amount: 2 decimals at least, 4 digits that count at most. 0.0375 → "$0.0375"."""
+    places = max(2, 3 - dollars.adjusted()) if dollars else 2
+    shown = dollars.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    while places > 2 and not shown.as_tuple().digits[-1]:
+        places -= 1
+        shown = shown.quantize(Decimal(1).scaleb(-places))
+    return f"${_decimal(shown)}"
+
+
 def cost(points: int, options: Options) -> str:
     """One log line's quota: six decimals where money is shown."""
     if options["DisplayInCurrencyEnabled"]:

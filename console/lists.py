@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from django import forms
@@ -67,6 +68,8 @@ class Counted(Paginator):  # type: ignore[type-arg]  # no generic at run time
 class Listing:
     """One list as this request wants it. `rows` are already filtered; `order` is the sort without one in the address.
 
+    Rows that are no query are sorted here, by the attributes that a column's `sort` names.
+
     Parameters of the address: `sort` (a column's name, "-" before it for descending), `page`, `size`, and those of the
     filter form. Anything that makes no sense counts as absent.
     """
@@ -76,7 +79,7 @@ class Listing:
         request: HttpRequest,
         name: str,
         columns: Sequence[Column],
-        rows: QuerySet[Any],
+        rows: QuerySet[Any] | Sequence[Any],
         *,
         order: str,
         filters: forms.Form | None = None,
@@ -99,7 +102,7 @@ class Listing:
 
     @cached_property
     def page(self) -> Page[Any]:
-        return Counted(self._rows.order_by(*self._order()), self.size).get_page(self.request.GET.get("page"))
+        return Counted(self._ordered(), self.size).get_page(self.request.GET.get("page"))
 
     @cached_property
     def rows(self) -> list[Any]:
@@ -143,6 +146,12 @@ class Listing:
         wanted = self.request.GET.get("sort", "")
         column = self._by_name.get(wanted.removeprefix("-"))
         return wanted if column is not None and column.sort else default
+
+    def _ordered(self) -> QuerySet[Any] | list[Any]:
+        if isinstance(self._rows, QuerySet):
+            return self._rows.order_by(*self._order())
+        column = self._by_name[self.sort.removeprefix("-")]
+        return sorted(self._rows, key=attrgetter(*column.sort), reverse=self.sort.startswith("-"))
 
     def _order(self) -> list[str]:
         backwards = self.sort.startswith("-")

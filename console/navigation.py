@@ -26,6 +26,7 @@ class Entry:
     role: Role
     key: str = ""
     option: str = ""  # shown only while this option says something
+    private: str = ""  # while this option says "private", only administrators see it
     bottom: bool = False  # also in the bar at the bottom of a phone
 
 
@@ -56,7 +57,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("dashboard", _("Dashboard"), "layout-dashboard", "/dashboard", COMMON, "d", bottom=True),
             Entry("keys", _("API keys"), "key-round", "/token", COMMON, "k", bottom=True),
-            Entry("models", _("Models"), "boxes", "/models", COMMON, "m"),
+            Entry("models", _("Models"), "boxes", "/models", COMMON, "m", private="ModelsPagePublic"),
             Entry("playground", _("Playground"), "message-square-code", "/playground", COMMON, "p"),
             Entry("chat", _("Chat"), "messages-square", "/chat", COMMON, option="ChatLink"),
             Entry("logs", _("Logs"), "scroll-text", "/log", COMMON, "l", bottom=True),
@@ -97,11 +98,17 @@ def menu(request: HttpRequest, options: Options) -> list[ShownSection]:
         entries = [
             Shown(entry, address, entry.name == best)
             for entry in section.entries
-            if entry.role <= role and (not entry.option or options[entry.option]) and (address := _address(entry))
+            if _shows(entry, role, options) and (address := _address(entry))
         ]
         if entries:
             sections.append(ShownSection(section.label, entries))
     return sections
+
+
+def _shows(entry: Entry, role: int, options: Options) -> bool:
+    if entry.role > role or (entry.option and not options[entry.option]):
+        return False
+    return not entry.private or role >= ADMIN or options[entry.private] != "private"
 
 
 def _address(entry: Entry) -> str:

@@ -1,0 +1,1 @@
+"""The models an account may call, and their prices."""

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from console.models import views
+
+urlpatterns = [path("models", views.model_list, name="models")]
