@@ -40,6 +40,7 @@ class Lifeline:
     def stop(self) -> None:
         if self._alarm:
             self._alarm.cancel()
+            self._alarm = None  # it names us: in a circle, the whole call would stay until garbage is collected
         if self._watcher:
             self._watcher.cancel()
 

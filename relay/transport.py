@@ -17,7 +17,7 @@ import httptools
 from relay.alarms import Alarms
 from relay.dialing import Destination, Dialer
 
-FRAMED_BY = (b"content-length", b"transfer-encoding")
+FRAMED_BY = frozenset({b"content-length", b"transfer-encoding"})
 MAX_HEAD = 256 * 1024  # bytes of an answer's head
 HIGH_WATER, LOW_WATER = 512 * 1024, 128 * 1024  # bytes buffered before the upstream is made to wait, and until when
 IDLE = 55.0  # seconds an unused connection is kept; most servers close theirs after 60 and more
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._alarms = alarms
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)  # for all answers of this connection
         self._waiter: asyncio.Future[None] | None = None
         self._head: ResponseHead | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._complete = True
         self._keep_alive = False
         self._until_close = False  # the body has no length and ends with the connection (RFC 9112, 6.3)
+        self._framed = False  # a header tells where the body ends
         self._bodiless = False
         self._surplus = False  # the server has begun a second answer to one request
         self._error: Exception | None = None
@@ -70,9 +71,8 @@ class Connection(asyncio.Protocol):
         """Send a request. `bodiless`: the answer has no body whatever its head says (HEAD)."""
         assert self._transport is not None
         self.used += 1
-        self._parser = httptools.HttpResponseParser(self)
         self._head, self._headers, self._head_size = None, [], 0
-        self._complete = self._keep_alive = self._until_close = False
+        self._complete = self._keep_alive = self._until_close = self._framed = False
         self._bodiless = bodiless
         self._surplus = False
         self._silent = True
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self._complete or self._parser is None:  # nobody asked: this connection cannot be trusted any more
+        if self._complete:  # nobody asked: this connection cannot be trusted any more
             self.abort()
             return
         self._silent = False
@@ -179,17 +179,19 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._surplus:
-            self._headers.append((name.lower(), value))
+            name = name.lower()
+            self._framed = self._framed or name in FRAMED_BY
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        assert self._parser is not None
         if self._surplus:
             return
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer (100, 103): the real one follows
             self._headers = []
+            self._framed = False
             return
-        self._until_close = all(name not in FRAMED_BY for name, _ in self._headers)
+        self._until_close = not self._framed
         self._head = ResponseHead(status, self._headers)
         if self._bodiless or status in (204, 304):
             self._complete = True  # and not kept alive: what follows cannot be told from a next answer
@@ -204,7 +206,6 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head is None or self._surplus:
             return
-        assert self._parser is not None
         self._keep_alive = self._parser.should_keep_alive() and not self._until_close
         self._complete = True
         self._wake()
