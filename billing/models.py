@@ -154,6 +154,86 @@ class LogOutbox(models.Model):
         return f"#{self.pk}"
 
 
+class UsageSums(models.Model):
+    """Sums over the calls of one period, user, token, channel, model and group; raised in the settlement's transaction.
+
+    `requests` are all calls, `errors` those of them that failed, charged or not. Unlike the log, never purged.
+    """
+
+    user_id = models.BigIntegerField()
+    token_id = models.BigIntegerField()
+    channel_id = models.BigIntegerField()
+    model_name = models.CharField(max_length=191)
+    group = models.CharField(max_length=64)
+    requests = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    prompt_tokens = models.BigIntegerField()
+    completion_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    quota = models.BigIntegerField()  # points
+    elapsed = models.BigIntegerField()  # milliseconds, all calls together
+
+    class Meta:
+        abstract = True
+
+
+class UsageHour(UsageSums):
+    """`hour`: Unix seconds at which it begins, a multiple of 3,600."""
+
+    hour = models.BigIntegerField()
+
+    class Meta:
+        db_table = "usage_hours"
+        verbose_name = _("usage of an hour")
+        verbose_name_plural = _("usage by hours")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "user_id", "token_id", "channel_id", "model_name", "group"], name="usage_hour_row"
+            )
+        ]
+        indexes = [models.Index(fields=["user_id", "hour"], name="usage_hour_user")]
+
+    def __str__(self) -> str:
+        return f"{self.hour}: {self.requests} of user {self.user_id}"
+
+
+class UsageDay(UsageSums):
+    """The same by days of UTC, for long ranges. `day`: Unix seconds at which it begins, a multiple of 86,400."""
+
+    day = models.BigIntegerField()
+
+    class Meta:
+        db_table = "usage_days"
+        verbose_name = _("usage of a day")
+        verbose_name_plural = _("usage by days")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "user_id", "token_id", "channel_id", "model_name", "group"], name="usage_day_row"
+            )
+        ]
+        indexes = [models.Index(fields=["user_id", "day"], name="usage_day_user")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.requests} of user {self.user_id}"
+
+
+class UsageCatchUp(models.Model):
+    """How far log lines from before these sums have been added to them (billing.usage_catch_up). One row, number 1."""
+
+    last_id = models.BigIntegerField(default=0)  # of the log lines looked at
+    started_at = models.BigIntegerField()
+    newest = models.BigIntegerField(default=0)  # when the newest line that had to be added was written
+    lines = models.BigIntegerField(default=0)  # that were added
+
+    class Meta:
+        db_table = "usage_catch_up"
+        verbose_name = _("catching up of usage")
+        verbose_name_plural = _("catching up of usage")
+
+    def __str__(self) -> str:
+        return f"log line {self.last_id}"
+
+
 class PriceSheet(models.Model):
     """Prices fetched by `manage.py sync_prices`. One row at most: a new sheet takes the place of the old one."""
 

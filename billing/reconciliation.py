@@ -31,6 +31,9 @@ from billing.models import (
     LogOutbox,
     LogType,
     ReconciliationReport,
+    UsageCatchUp,
+    UsageDay,
+    UsageHour,
 )
 from channels_app.models import Channel
 from jobs.running import Context
@@ -39,10 +42,11 @@ from options.services import load as load_options
 
 log = logging.getLogger(__name__)
 
-DAY = 86_400  # seconds
+HOUR, DAY = 3600, 86_400  # seconds
 LOG_WINDOW = 2 * DAY  # seconds back from now in which log lines are compared with charges
 SETTLING = 600  # seconds until every worker follows a changed option, and until a sweeper must have ended a hold
 LATE = 60  # seconds a log database of its own may be behind
+ENDLESS = 2**62  # seconds
 KEPT = 100  # differences in a report
 IMPORTED = "import:user:"  # begins the reference of an imported user's opening entry
 CHARGED = Q(kind=EntryKind.CHARGE)
@@ -138,6 +142,7 @@ def reconcile(now: float | None = None) -> ReconciliationReport:
         _tokens(findings, ledger, openings)
         _channels(findings, ledger, openings)
         _holds(findings, moment)
+        _usage(findings, moment)
         charges = _charges(since, until) if until else {}
         if until and settings.LOG_DATABASE_ALIAS == "default":
             _logs(findings, charges, since, until)
@@ -300,6 +305,33 @@ def _logs(findings: Findings, charges: dict[Triple, int], since: int, until: int
     doubles = lines.exclude(request_id="").values_list("request_id").annotate(rows=Count("id")).filter(rows__gt=1)
     for request_id, rows in doubles.iterator():
         findings.compare("I3 log lines of one request", f"request {request_id}", rows, 1)
+
+
+def _usage(findings: Findings, moment: int) -> None:
+    """Sums of usage against charges, from the first hour on of which no line of an older version was seen."""
+    state = UsageCatchUp.objects.first()
+    if state is None:
+        return
+    begin = _next(max(moment - LOG_WINDOW, state.started_at + SETTLING, state.newest + SETTLING), HOUR)
+    charges = _charges(begin, ENDLESS)
+    hours = UsageHour.objects.filter(hour__gte=begin).order_by()
+    groups = hours.values_list("user_id", "token_id", "channel_id").annotate(total=Sum("quota"), rows=Count("id"))
+    summed: dict[Triple, int] = {}
+    for user, token, channel, total, rows in groups.iterator():
+        summed[user, token, channel] = int(total)
+        findings.compared["usage_hours"] += rows
+    for triple in sorted(charges.keys() | summed.keys()):
+        row = "user {}, token {}, channel {}".format(*triple)
+        findings.compare("I4 usage by hours against charges", row, summed.get(triple, 0), charges.get(triple, 0))
+    midnight = _next(begin, DAY)
+    days = UsageDay.objects.filter(day__gte=midnight).aggregate(total=Sum("quota"))["total"]
+    of_hours = hours.filter(hour__gte=midnight).aggregate(total=Sum("quota"))["total"]
+    findings.compare("I4 usage by days against hours", f"since {midnight}", int(days or 0), int(of_hours or 0))
+
+
+def _next(moment: int, length: int) -> int:
+    """The first beginning of such a period at or after this moment."""
+    return -(-moment // length) * length
 
 
 def _sums(rows: QuerySet[Any, tuple[int, int]]) -> dict[int, int]:

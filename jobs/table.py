@@ -35,6 +35,7 @@ JOBS: tuple[Job, ...] = (
     Job("remind of low quotas", every(60), "notices.jobs.remind", 300),
     Job("reconcile the books", every(24 * HOUR), "billing.reconciliation.scheduled", 2 * HOUR),
     Job("delete old log lines", every(HOUR), "billing.retention.scheduled", HOUR),
+    Job("add earlier calls to usage", every(600), "billing.usage_catch_up.scheduled", HOUR),
     Job("forget stored responses", every(HOUR), "channels_app.stored_responses.scheduled", HOUR),
     Job("clear sessions and rate windows", every(24 * HOUR), "accounts.housekeeping.scheduled", HOUR),
     Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),

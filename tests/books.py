@@ -18,6 +18,8 @@ from tests.databases import Database
 
 CONSUME = 2  # logs.type
 
+USAGE = ("requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens", "quota", "elapsed")
+
 CHECKS = {
     "I1 users.quota is the sum of the ledger": """
         SELECT u.id, u.quota, COALESCE(SUM(e.amount), 0) FROM users u
@@ -59,6 +61,24 @@ CHECKS = {
         SELECT e.reference, e.amount, l.quota FROM ledger_entries e
         LEFT JOIN logs l ON l.request_id = e.reference AND l.type = {CONSUME}
         WHERE e.kind = 'charge' AND (l.quota IS NULL OR -e.amount <> l.quota)""",
+    "I4 usage by hours is the sum of the charges": """
+        SELECT e.user_id, e.token_id, e.channel_id, e.used, COALESCE(h.used, 0) FROM
+            (SELECT user_id, token_id, channel_id, -SUM(amount) AS used FROM ledger_entries WHERE kind = 'charge'
+             GROUP BY user_id, token_id, channel_id) e
+        LEFT JOIN (SELECT user_id, token_id, channel_id, SUM(quota) AS used FROM usage_hours
+             GROUP BY user_id, token_id, channel_id) h
+        ON h.user_id = e.user_id AND h.token_id = e.token_id AND h.channel_id = e.channel_id
+        WHERE e.used <> COALESCE(h.used, 0)""",
+    "I4 usage by hours and by days is the same": f"""
+        SELECT h.user_id, h.model_name, {", ".join(f"h.{one}, d.{one}" for one in USAGE)} FROM
+            (SELECT user_id, token_id, channel_id, model_name, {", ".join(f"SUM({one}) AS {one}" for one in USAGE)}
+             FROM usage_hours GROUP BY user_id, token_id, channel_id, model_name) h
+        LEFT JOIN
+            (SELECT user_id, token_id, channel_id, model_name, {", ".join(f"SUM({one}) AS {one}" for one in USAGE)}
+             FROM usage_days GROUP BY user_id, token_id, channel_id, model_name) d
+        ON d.user_id = h.user_id AND d.token_id = h.token_id AND d.channel_id = h.channel_id
+            AND d.model_name = h.model_name
+        WHERE d.user_id IS NULL OR {" OR ".join(f"h.{one} <> d.{one}" for one in USAGE)}""",
     "I4 users.request_count is the number of logs": f"""
         SELECT u.id, u.request_count, COUNT(l.id) FROM users u
         LEFT JOIN logs l ON l.user_id = u.id AND l.type = {CONSUME} GROUP BY u.id, u.request_count
@@ -127,6 +147,12 @@ class Books:
             f"SELECT {columns} FROM logs WHERE user_id = {user_id:d} AND type = {CONSUME} ORDER BY id"
         )
         return [Row(*row) for row in rows]
+
+    def usage(self, user_id: int) -> dict[str, int]:
+        """The user's sums of usage, all hours together."""
+        sums = ", ".join(f"COALESCE(SUM({one}), 0)" for one in USAGE)
+        (row,) = self.database.rows(f"SELECT {sums} FROM usage_hours WHERE user_id = {user_id:d}")
+        return {name: int(value) for name, value in zip(USAGE, row, strict=True)}
 
     def charges(self) -> dict[str, int]:
         """Points charged, by request id, from the ledger."""

@@ -4,7 +4,7 @@
 Written against the database driver's cursor, because a model instance per row would cost more than the row.
 
 Rows are locked in one order everywhere: users by id (a user's row guards that user's tokens and holds), then
-channels by id. Two workers therefore wait for each other but do not deadlock.
+channels by id, then sums of usage by key. Two workers therefore wait for each other but do not deadlock.
 
 What each statement relies on: an UPDATE re-reads the row it waited for (READ COMMITTED on PostgreSQL and MySQL;
 SQLite has one writer), so `quota - held >= x` decides on the newest balance and not on one read earlier.

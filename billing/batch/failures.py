@@ -1,4 +1,4 @@
-"""Calls that failed and cost nothing: a log line each, where it is wanted. No balance is touched, no row locked."""
+"""Calls that failed and cost nothing: counted, and a log line each where it is wanted. No balance is touched."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 from billing.batch.entries import Failure
 from billing.batch.logs import ERROR, log_row, write
+from billing.batch.rollups import Usages
 from billing.batch.sql import select_in
 
 
-def record(cursor: Any, failures: Sequence[Failure], now: int) -> None:
+def record(cursor: Any, failures: Sequence[Failure], usages: Usages, now: int) -> None:
+    for failure in failures:
+        usages.failed(failure)
     write(cursor, [log_row(ERROR, failure, 0, 0, now) for failure in failures if failure.logged], now)
 
 

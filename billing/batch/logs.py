@@ -12,6 +12,7 @@ from billing.batch.entries import Failure, Settlement
 from billing.batch.purses import BIGGEST
 from billing.batch.sql import insert
 
+OK = 200  # a status of 0 would say that the line is not in the sums of usage (billing.usage_catch_up)
 CONSUME, ERROR = 2, 6  # of LogType; plain numbers on the hot path
 LOG_COLUMNS = (
     "user_id", "created_at", "type", "content", "username", "token_name", "token_id", "model_name", "quota",
@@ -30,7 +31,7 @@ def log_row(kind: int, entry: Settlement | Failure, quota: int, uncollected: int
         min(told("completion_tokens", 0), BIGGEST), entry.channel_id, entry.request_id, told("elapsed_time", 0),
         told("is_stream", False), told("system_prompt_reset", False), told("estimated", False), uncollected,
         told("usage_details", ""), min(told("cached_tokens", 0), BIGGEST), told("group", ""), told("ip", ""),
-        told("status", 0), told("error_code", ""), told("first_token_time", 0), told("upstream_model", ""),
+        told("status", OK), told("error_code", ""), told("first_token_time", 0), told("upstream_model", ""),
         told("user_agent", ""),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from billing.batch import holds as holding
 from billing.batch import progress as streaming
 from billing.batch import settlements as settling
 from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
+from billing.batch.rollups import Usages
 from billing.batch.sql import open_cursor, select_in
 
 
@@ -24,6 +25,7 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
     during commit, everything: call again with `again=True`.
     """
     outcomes: dict[int, Outcome] = {}
+    usages = Usages()
     now = int(time.time())
     with transaction.atomic(durable=True), open_cursor() as cursor:
         failures = [(i, e) for i, e in enumerate(entries) if isinstance(e, Failure)]
@@ -40,7 +42,7 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
             holding.decide(cursor, at_once, outcomes)  # without rows, which this very transaction would delete
             settlements = settling.refuse(settlements, at_once, outcomes)
         if settlements:
-            settling.settle(cursor, settlements, at_once, outcomes, now)
+            settling.settle(cursor, settlements, at_once, outcomes, usages, now)
         if progresses:
             streaming.record(cursor, progresses, outcomes, now)
         if holds:
@@ -48,7 +50,9 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         if failures:
             outcomes.update((i, Outcome(Verdict.GRANTED)) for i, _ in failures)
             fresh = [failure for _, failure in failures]
-            failing.record(cursor, failing.not_yet_recorded(cursor, fresh) if again else fresh, now)
+            failing.record(cursor, failing.not_yet_recorded(cursor, fresh) if again else fresh, usages, now)
+        if usages:
+            usages.write(cursor, now)
     return [outcomes[i] for i in range(len(entries))]
 
 

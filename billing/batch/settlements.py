@@ -9,6 +9,7 @@ from typing import Any
 from billing.batch.entries import Hold, Outcome, Settlement, Verdict
 from billing.batch.logs import CONSUME, log_row, write
 from billing.batch.purses import BIGGEST, charge_token, lock_tokens, lock_users, uncharge_token
+from billing.batch.rollups import Usages
 from billing.batch.sql import delete_holds, insert, select_in
 
 CHARGE = "charge"  # EntryKind.CHARGE
@@ -53,6 +54,7 @@ def settle(
     settlements: list[tuple[int, Settlement]],
     at_once: list[tuple[int, Hold]],
     outcomes: dict[int, Outcome],
+    usages: Usages,
     now: int,
 ) -> None:
     """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead.
@@ -99,7 +101,7 @@ def settle(
             _settle_each(cursor, user_id, dues, outcomes, now)
     for i, due in twice:
         outcomes[i] = outcomes[due.index]
-    _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, now)
+    _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, usages, now)
 
 
 def _settle_all(cursor: Any, user_id: int, dues: list[_Due], now: int) -> bool:
@@ -177,8 +179,8 @@ def _settle_each(cursor: Any, user_id: int, dues: list[_Due], outcomes: dict[int
             charge_token(cursor, token_id, paid, 0, limited, now)
 
 
-def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
-    """Ledger, log rows and channel counters of what was charged; releases leave no trace."""
+def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], usages: Usages, now: int) -> None:
+    """Ledger, log rows, channel counters and usage of what was charged; releases leave no trace."""
     charged = [due for due in dues if due.entry.charge is not None]
     if not charged:
         return
@@ -195,6 +197,7 @@ def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], now: in
     write(cursor, logs, now)
     per_channel: dict[int, int] = defaultdict(int)
     for due in charged:
+        usages.settled(due.entry, due.charge)
         per_channel[due.entry.channel_id] += due.charge
     for channel_id in sorted(per_channel):
         if per_channel[channel_id]:

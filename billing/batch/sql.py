@@ -54,21 +54,26 @@ def open_cursor() -> Iterator[Any]:
         yield Cursor(raw, connection.vendor)
 
 
-def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Rows in statements of 64, 32, … 1 rows: few different texts, so that driver and database know them by heart."""
+def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, ending: str = "") -> None:
+    """Rows in statements of 64, 32, … 1 rows: few different texts, so that driver and database know them by heart.
+
+    `ending` says what to do about rows that are there already.
+    """
     start = 0
     while start < len(rows):
         count = min(MOST_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
         part = rows[start : start + count]
-        cursor.execute(_insertion(connection.vendor, table, columns, count), [value for row in part for value in row])
+        cursor.execute(
+            _insertion(connection.vendor, table, columns, count, ending), [value for row in part for value in row]
+        )
         start += count
 
 
 @lru_cache(maxsize=256)
-def _insertion(vendor: str, table: str, columns: Sequence[str], count: int) -> str:
+def _insertion(vendor: str, table: str, columns: Sequence[str], count: int, ending: str) -> str:
     """`vendor` is part of what is remembered: each quotes names in its own way."""
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([_marks(len(columns))] * count)  # noqa: S608
+    return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([_marks(len(columns))] * count) + ending  # noqa: S608
 
 
 def delete_holds(cursor: Any, request_ids: list[str]) -> None:

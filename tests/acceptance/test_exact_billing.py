@@ -55,6 +55,11 @@ async def test_every_point_of_mixed_calls_is_in_every_book(
         logs = books.logs(account.id)
         assert sum(row.quota for row in logs) == spent
         assert not any(row.estimated or row.uncollected for row in logs)
+        usage = books.usage(account.id)
+        asked = [call.about.usage for call, _ in answered if call.about.account is account]
+        assert (usage["quota"], usage["requests"], usage["errors"]) == (spent, len(asked), 0)
+        assert usage["prompt_tokens"] == sum(prompt for prompt, _ in asked)
+        assert usage["completion_tokens"] == sum(completion for _, completion in asked)
         if account is limited:
             assert books.remain_quota(account.token_id) == OPENING // 2 - spent
     assert sum(map(books.channel_used_quota, channels)) == sum(expected.values())
