@@ -84,3 +84,21 @@ def may_manage(by: User, target: User, action: str) -> None:
         raise UnknownAction
     _below_or_root(by, target, LEVEL)
     rule(by, target)
+
+
+def allowed(by: User, target: User) -> set[str]:
+    """Which actions of MANAGE `by` may take on `target`."""
+    return {action for action in MANAGE if _permits(by, target, action)}
+
+
+def _permits(by: User, target: User, action: str) -> bool:
+    try:
+        may_manage(by, target, action)
+    except NotPermitted:
+        return False
+    return True
+
+
+def may_change(by: User, target: User) -> bool:
+    """Whether `by` may edit `target` at all."""
+    return by.role >= Role.ROOT or target.role < by.role

@@ -24,6 +24,19 @@ def manage(by: User, actor: Actor, username: str, action: str) -> User:
     )
     if target is None or not fold(username):
         raise UnknownUser
+    return _act(by, actor, target, action)
+
+
+@transaction.atomic
+def act(by: User, actor: Actor, user_id: int, action: str) -> User:
+    """The same by number (defect D31). Raises NotFound, UnknownAction, NotPermitted."""
+    target = User.objects.select_for_update().filter(pk=user_id).exclude(status=UserStatus.DELETED).first()
+    if target is None:
+        raise NotFound
+    return _act(by, actor, target, action)
+
+
+def _act(by: User, actor: Actor, target: User, action: str) -> User:
     levels.may_manage(by, target, action)
     match action:
         case "delete":

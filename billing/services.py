@@ -54,7 +54,7 @@ def credit(
 
 
 @transaction.atomic
-def set_quota(user_id: int, quota: int, *, actor_id: int) -> tuple[int, int]:
+def set_quota(user_id: int, quota: int, *, actor_id: int, note: str = "") -> tuple[int, int]:
     """Make the balance exactly `quota`; returns (old, new). The ledger records the difference.
 
     A balance set below what open calls hold lets them finish: what they cost beyond it is uncollected (I2).
@@ -67,7 +67,7 @@ def set_quota(user_id: int, quota: int, *, actor_id: int) -> tuple[int, int]:
         raise UserMissing(user_id)
     if quota != old:
         User.objects.filter(pk=user_id).update(quota=quota)
-        _enter(user_id, EntryKind.ADMIN, quota - old, "", actor_id, None)
+        _enter(user_id, EntryKind.ADMIN, quota - old, note, actor_id, None)
     return old, quota
 
 
