@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.shell.urls")),
     path("", include("console.keys.urls")),
     path("", include("console.models.urls")),
+    path("", include("console.users.urls")),
     path("panel", RedirectView.as_view(pattern_name="keys")),
     re_path(r"^panel/(?P<rest>[a-z].*)$", RedirectView.as_view(url=PANEL, query_string=True)),
     path("i18n/setlang", shell.set_language, name="set_language"),
