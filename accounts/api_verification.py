@@ -5,21 +5,15 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import verification
+from accounts import proofs, verification
 from accounts.http import actor_of
-from accounts.names import clean_email
-from accounts.refusals import BadField, WrongCode
+from accounts.refusals import BadField, MailNotSetUp, WrongCode
 from api import messages, throttling, turnstile
 from api.bodies import query_text, read_body, required
 from api.callers import actor, caller
 from api.envelope import Refusal, answer
 from api.views import ApiView, PublicView
-from notices import mail
-from notices import services as notices
 from options import services as option_services
-from options.registry import Options
-
-DOMAIN_NOT_ALLOWED = "管理员启用了邮箱域名白名单，您的邮箱地址的域名不在白名单中"
 
 
 class Verification(PublicView):
@@ -30,12 +24,10 @@ class Verification(PublicView):
     def get(self, request: Request) -> Response:
         options = option_services.load()
         turnstile.check(request, options)
-        email = _address(request)
-        _check_domain(email, options)
-        if not mail.configured(options):
-            raise Refusal(messages.MAIL_NOT_SET_UP)
-        throttling.spend_mail("verification", email)
-        notices.verification_code(email)
+        try:
+            proofs.send_code(query_text(request, "email"), options)
+        except BadField:
+            raise Refusal(messages.invalid_parameter(request._request)) from None
         return answer()
 
 
@@ -47,11 +39,12 @@ class ResetLink(PublicView):
     def get(self, request: Request) -> Response:
         options = option_services.load()
         turnstile.check(request, options)
-        email = _address(request)
-        if not mail.configured(options):
-            raise Refusal(messages.mail_failed(request._request, messages.MAIL_NOT_SET_UP))
-        throttling.spend_mail("reset", email)
-        notices.password_reset(email)
+        try:
+            proofs.send_reset_link(query_text(request, "email"), options)
+        except BadField:
+            raise Refusal(messages.invalid_parameter(request._request)) from None
+        except MailNotSetUp as error:
+            raise Refusal(messages.mail_failed(request._request, str(error))) from None
         return answer()
 
 
@@ -79,21 +72,3 @@ class BindEmail(ApiView):
             throttling.count_wrong_email_code(user.pk)
             raise WrongCode from None
         return answer()
-
-
-def _address(request: Request) -> str:
-    """Query parameter `email`, checked by its form. Raises Refusal."""
-    try:
-        email = clean_email(query_text(request, "email").strip())
-    except BadField:
-        email = ""
-    required(request, email)
-    return email
-
-
-def _check_domain(email: str, options: Options) -> None:
-    if not options["EmailDomainRestrictionEnabled"]:
-        return
-    domain = email.rpartition("@")[2].casefold()
-    if domain not in {allowed.casefold().removeprefix("@") for allowed in options["EmailDomainWhitelist"]}:
-        raise Refusal(DOMAIN_NOT_ALLOWED)

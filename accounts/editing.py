@@ -80,6 +80,20 @@ def reset_password(email: str, actor: Actor) -> str:
 
 
 @transaction.atomic
+def choose_password(email: str, password: str, actor: Actor) -> None:
+    """As `reset_password`, with a password of the person's own (D9). Raises UnknownUser, BadPassword."""
+    user = User.objects.select_for_update().filter(email_key=fold(email), status=UserStatus.ENABLED).first()
+    if user is None or not fold(email):
+        raise UnknownUser
+    user.set_password(clean_password(password))
+    user.must_change_password = False
+    user.access_token_digest = None
+    user.save(update_fields=["password", "must_change_password", "access_token_digest"])
+    end_sessions(user.pk)
+    record(actor, "user.reset_password", f"user:{user.pk}")
+
+
+@transaction.atomic
 def update_user(by: User, actor: Actor, user_id: int, changes: Mapping[str, Any]) -> User:
     """Change the fields given, of those an administrator may change; others are ignored (remedy S21).
 

@@ -9,7 +9,7 @@ from accounts.models import User
 from options import services as option_services
 
 
-def left_without(user: User, *, provider: str = "", passkey: int = 0) -> list[str]:
+def methods_left(user: User, *, provider: str = "", passkey: int = 0) -> list[str]:
     """The methods that work once this provider's identity or passkey is gone; with neither, those that work now.
 
     A password counts where the operator lets people use it, an identity where its provider is switched on.

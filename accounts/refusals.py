@@ -81,6 +81,16 @@ class LastMethod(Refused):
     text = "无法移除最后一种登录方式"
 
 
+class DomainNotAllowed(Refused):
+    """The operator takes addresses of some domains only."""
+
+    text = "管理员启用了邮箱域名白名单，您的邮箱地址的域名不在白名单中"
+
+
+class MailNotSetUp(Refused):
+    text = "SMTP 服务器未配置"
+
+
 class NotPermitted(Refused):
     """The actor's level does not allow it (management contract, 1.5)."""
 

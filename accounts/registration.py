@@ -20,7 +20,7 @@ from billing.services import credit, write_log
 from billing.wording import quota_text
 from options import services as option_services
 
-AFF_LENGTH = 4
+AFF_LENGTH = 10  # characters; those of the reference had 4, and stay good (console reference, D43)
 
 
 def register(

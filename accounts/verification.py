@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts import services
+from accounts import editing, services
 from accounts.models import User
 from accounts.names import clean_email
 from accounts.refusals import UnknownUser, WrongCode, WrongLink
@@ -53,6 +53,17 @@ def reset_password(email: str, token: str, actor: Actor) -> str:
         with transaction.atomic():
             codes.spend(Purpose.RESET, email, token)
             return services.reset_password(email, actor)
+    except (codes.WrongCode, UnknownUser):
+        raise WrongLink from None
+
+
+def choose_password(email: str, token: str, password: str, actor: Actor) -> None:
+    """A password of one's own by the link from a mail. Raises WrongLink, BadPassword: then it stays good."""
+    try:
+        codes.check(Purpose.RESET, email, token)
+        with transaction.atomic():
+            codes.spend(Purpose.RESET, email, token)
+            editing.choose_password(email, password, actor)
     except (codes.WrongCode, UnknownUser):
         raise WrongLink from None
 

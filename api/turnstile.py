@@ -8,6 +8,7 @@ import time
 import httpx
 import orjson
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts.http import client_address
@@ -30,12 +31,16 @@ def check(request: Request, options: Options) -> None:
 
     A verification that cannot be had counts as failed; why, the log says.
     """
+    check_token(query_text(request, "turnstile"), request._request, options)
+
+
+def check_token(token: str, request: HttpRequest, options: Options) -> None:
+    """As `check`, for a form that brings its token along."""
     if not options["TurnstileCheckEnabled"]:
         return
-    token = query_text(request, "turnstile")
     if not token:
         raise Refusal(MISSING)
-    if len(token) > MAX_TOKEN or not _accepted(options, token, client_address(request._request)):
+    if len(token) > MAX_TOKEN or not _accepted(options, token, client_address(request)):
         raise Refusal(REFUSED)
 
 

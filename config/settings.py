@@ -159,6 +159,7 @@ TURNSTILE_VERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverif
 GITHUB_URL = "https://github.com"
 GITHUB_API_URL = "https://api.github.com"
 LARK_URL = "https://open.feishu.cn"
+LARK_ACCOUNTS_URL = "https://accounts.feishu.cn"
 LARK_PASSPORT_URL = "https://passport.feishu.cn"
 
 # --- channels ---------------------------------------------------------------------------------------------------------

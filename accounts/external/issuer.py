@@ -44,6 +44,22 @@ def issuer(options: Options) -> Issuer:
     return Issuer(token, userinfo, name, keys, basic)
 
 
+def authorization_address(options: Options) -> str:
+    """Where browsers are sent: typed by the operator, else discovered. Raises Unreachable, NoIdentity."""
+    address = options["OidcAuthorizationEndpoint"]
+    if not address and options["OidcWellKnown"]:
+        address = text_of(discovered(options["OidcWellKnown"]).get("authorization_endpoint"))
+    if not address:
+        raise Unreachable(OIDC.unreachable)
+    return str(address)
+
+
+def known_authorization_address(options: Options) -> str:
+    """The same without asking anybody: "" where the discovery document was not read yet."""
+    _read, document = _documents.get(options["OidcWellKnown"], (0.0, {}))
+    return options["OidcAuthorizationEndpoint"] or text_of(document.get("authorization_endpoint"))
+
+
 def discovered(address: str, *, fresh: bool = False) -> dict[str, Any]:
     """The JSON at `address`, also used for sets of keys. `fresh` reads it anew. Raises Unreachable, NoIdentity."""
     read, document = _documents.get(address, (0.0, {}))

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from accounts.external.identity import Identity, Method
+from accounts.methods import methods_left
 from accounts.models import User, UserStatus
 from accounts.names import clean_email, clean_text, clean_username
 from accounts.refusals import (
@@ -22,6 +23,7 @@ from accounts.refusals import (
     BadName,
     EmailTaken,
     IdentityTaken,
+    LastMethod,
     NameTaken,
     RegistrationClosed,
 )
@@ -58,6 +60,18 @@ def bind(user_id: int, method: Method, identity: Identity, actor: Actor) -> None
     except IntegrityError:  # bound to another at this moment
         raise IdentityTaken(method.taken) from None
     record(actor, "user.bind", f"user:{user_id}", provider=method.name)
+
+
+@transaction.atomic
+def unbind(user: User, method: Method, actor: Actor) -> None:
+    """The identity is nobody's from now on. Raises LastMethod where nobody could sign in to the account then."""
+    stored = User.objects.select_for_update().get(pk=user.pk)
+    if not getattr(stored, method.column):
+        return
+    if not methods_left(stored, provider=method.name):
+        raise LastMethod
+    User.objects.filter(pk=user.pk).update(**{method.column: None})
+    record(actor, "user.unbind", f"user:{user.pk}", provider=method.name)
 
 
 def _owner(method: Method, identity: Identity) -> User | None:

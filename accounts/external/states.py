@@ -47,14 +47,20 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What was kept at the start, to be checked at the return."""
+    """What was kept at the start, to be checked at the return. `purpose` and `target` are the console's."""
 
     verifier: str = ""
     nonce: str = ""
+    purpose: str = ""
+    target: str = ""
 
 
-def begin(session: SessionBase, provider: str = "", *, ours: bool = False) -> Start:
+def begin(
+    session: SessionBase, provider: str = "", *, ours: bool = False, purpose: str = "", target: str = ""
+) -> Start:
     """A new state. `ours`: our own server sends the browser out, so that nonce and PKCE can travel with it.
+
+    `purpose` and `target` (a path of this site) come back with it.
 
     Raises WrongState where the session is ended at the same moment.
     """
@@ -65,7 +71,7 @@ def begin(session: SessionBase, provider: str = "", *, ours: bool = False) -> St
         drawn = generate_code_challenge()
         challenge = drawn["code_challenge"].decode("ascii")
         nonce = secrets.token_urlsafe(24)
-        entry |= {"verifier": drawn["code_verifier"], "nonce": nonce}
+        entry |= {"verifier": drawn["code_verifier"], "nonce": nonce, "purpose": purpose, "target": target}
     session.get(KEY)  # reads it, and forgets a key that is nobody's
     if not session.session_key:
         session.create()
@@ -88,7 +94,7 @@ def spend(session: SessionBase, provider: str, state: str) -> Expected:
                 entries.remove(entry)
     if found is None or found["until"] < time.time() or found["provider"] not in ("", provider):
         raise WrongState
-    return Expected(found.get("verifier", ""), found.get("nonce", ""))
+    return Expected(**{name: found.get(name, "") for name in ("verifier", "nonce", "purpose", "target")})
 
 
 @contextmanager

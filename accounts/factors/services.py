@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts.factors import totp
 from accounts.factors.policy import has_factor
-from accounts.methods import left_without
+from accounts.methods import methods_left
 from accounts.models import Role, User
 from accounts.refusals import FactorExists, LastMethod, NotFound, NotPermitted, WrongSecondFactor
 from audit.services import Actor, record
@@ -78,7 +78,7 @@ def remove(user: User, actor: Actor, factor_id: int) -> None:
     row = rows.filter(pk=factor_id).first()
     if row is None:
         raise NotFound
-    if row.type == Authenticator.Type.WEBAUTHN and not left_without(user, passkey=row.pk):
+    if row.type == Authenticator.Type.WEBAUTHN and not methods_left(user, passkey=row.pk):
         raise LastMethod
     row.delete()
     if not rows.exists():

@@ -122,7 +122,7 @@ def test_roots_invitation_code_is_drawn_when_first_asked_for(root: Caller) -> No
 
     code = root.get("user/aff")["data"]
 
-    assert (len(code), code) == (4, root.get("user/aff")["data"])
+    assert (len(code), code) == (10, root.get("user/aff")["data"])
 
 
 def test_deleting_oneself_leaves_nothing_personal(user: Caller) -> None:
