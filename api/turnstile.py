@@ -44,6 +44,19 @@ def check_token(token: str, request: HttpRequest, options: Options) -> None:
         raise Refusal(REFUSED)
 
 
+def secret_problem(options: Options) -> str:
+    """Try the stored secret with an answer nobody gave: "" where Cloudflare knows it, else why not, for root."""
+    try:
+        status, raw = _post({"secret": options["TurnstileSecretKey"], "response": "on-trial"})
+        answer = orjson.loads(raw)
+    except (httpx.HTTPError, ValueError) as error:
+        return type(error).__name__
+    codes = answer.get("error-codes") if isinstance(answer, dict) else None
+    if not isinstance(codes, list):
+        return f"status {status}"
+    return "" if "invalid-input-response" in codes else ", ".join(str(code)[:60] for code in codes[:5])
+
+
 def _accepted(options: Options, token: str, address: str) -> bool:
     form = {"secret": options["TurnstileSecretKey"], "response": token, "remoteip": address}
     try:

@@ -109,6 +109,11 @@ def last_days(user_id: int, now: float | None = None) -> Iterator[DayOfModel]:
         )
 
 
+def older_than(before: int) -> int:
+    """How many rows `purge` would delete."""
+    return Log.objects.filter(created_at__lt=before).count()
+
+
 def purge(actor: Actor, before: int) -> int:
     """Delete log rows written before this second; returns how many. In batches, so that nobody waits for a lock."""
     old: Any = Log.objects.filter(created_at__lt=before).order_by("pk").values_list("pk", flat=True)

@@ -22,6 +22,7 @@ SUBJECTS: dict[str, Promise] = {
     "channel_disabled": _("Channel status changed"),
     "channel_enabled": _("Channel status changed"),
     "test_finished": _("Channel test finished"),
+    "trial": _("A message on trial from %(site)s"),
 }
 
 

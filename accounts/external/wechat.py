@@ -13,7 +13,7 @@ from social_core.strategy import BaseStrategy
 
 from accounts.external.exchange import Party, ask
 from accounts.external.identity import Identity, Method, Proof, subject_of, text_of
-from accounts.refusals import NoIdentity, WrongCode
+from accounts.refusals import NoIdentity, Unreachable, WrongCode
 from options.registry import Options
 
 WECHAT_SERVER = Party("WeChat Server", "无法连接至微信服务器，请稍后重试！")
@@ -77,3 +77,13 @@ METHOD = Method(
     off="管理员未开启通过微信登录以及注册",
     taken="该微信账号已被绑定",
 )
+
+
+def reach(options: Options) -> None:
+    """Ask WeChat Server about a code nobody got. Raises Unreachable where no server of that kind answers, NoIdentity
+    where it does not know our token."""
+    address = f"{options['WeChatServerAddress'].rstrip('/')}/api/wechat/user"
+    headers = {"Authorization": options["WeChatServerToken"]}
+    answer = ask(WECHAT_SERVER, "GET", address, headers=headers, params={"code": "on-trial"})
+    if "success" not in answer:
+        raise Unreachable(WECHAT_SERVER.unreachable)

@@ -1,0 +1,1 @@
+"""/setting/operation, /setting/system, /setting/other: every option, for root."""
