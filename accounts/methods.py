@@ -8,12 +8,6 @@ from options import services as option_services
 
 
 def methods_left(user: User, *, provider: str = "", passkey: int = 0) -> list[str]:
-    """The methods that work once this provider's identity or passkey is gone; with neither, those that work now.
-
-    A password counts where the operator lets people use it, an identity where its provider is switched on.
-    """
-    options = option_services.load()
-def left_without(user: User, *, provider: str = "", passkey: int = 0) -> list[str]:
     """The methods that work once this provider's identity or passkey is gone; with neither, those that work now."""
     stored = User.objects.get(pk=user.pk)
     return ways_in(stored, option_services.load(), provider=provider, passkey=passkey)
