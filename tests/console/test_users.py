@@ -47,19 +47,21 @@ def part(client: Client, address: str, target: str) -> Any:
 
 
 def people(count: int) -> None:
-    for number in range(count):
+    there = User.objects.count()
+    for number in range(there, there + count):
         User.objects.create(username=f"user {number:03}", email=f"u{number}@x.example", inviter_id=number)
 
 
-@pytest.mark.parametrize("count", [10, 60])
-def test_the_list_costs_the_same_however_long_it_is(
-    at_adam: Client, count: int, django_assert_num_queries: Any
-) -> None:
-    people(count)
+def test_the_list_costs_the_same_at_10_and_at_60_rows(at_adam: Client) -> None:
+    def cost(count: int) -> int:
+        people(count)
+        with CaptureQueriesContext(connection) as queries:
+            assert len(rows_of(at_adam.get("/user?size=100"))) == User.objects.count()
+        return len(queries)
+
     at_adam.get("/user")
 
-    with django_assert_num_queries(6):
-        assert len(rows_of(at_adam.get("/user?size=100"))) == count + 1
+    assert cost(10) == cost(50) <= 9
 
 
 def test_a_script_gets_the_table_alone(at_adam: Client, alice: User) -> None:
@@ -307,7 +309,7 @@ def test_all_that_the_filters_find_can_be_meant(at_adam: Client, alice: User) ->
     assert "Set group: 3 users" in text_of(preview)
     bulk(at_adam, "group", planned=planned_of(preview), confirmed="yes", group="svip")
     assert set(User.objects.filter(group="svip").values_list("username", flat=True)) == {
-        "user 000", "user 001", "user 002",
+        "user 002", "user 003", "user 004",
     }  # fmt: skip
 
 
