@@ -43,6 +43,11 @@ class Translated(Passage):
             raise
         except orjson.JSONEncodeError as error:
             raise BadRequest("the request is nested too deeply for this channel's upstream") from error
+        except BadRequest as told:
+            # What one protocol has no place for another's channel may do; if none can, the caller is told the same.
+            raise UpstreamError(
+                told.message, status=told.status, code=told.code, kind=told.kind, param=told.param
+            ) from told
 
     def failure(self, status: int, body: bytes, retry_after: float | None) -> UpstreamError:
         return self._adapter.failure(status, body, retry_after)

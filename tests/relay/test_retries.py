@@ -133,6 +133,20 @@ class TestWhatIsRetried:
 
         assert got.status == 200
 
+    def test_what_one_protocol_has_no_place_for_goes_to_another(self, house: House) -> None:
+        model, alone = next(names), next(names)
+        for each in (model, alone):
+            house.gateway.add_channel(house.upstream.url, each, type=14, priority=1)  # Anthropic: one answer a request
+        house.gateway.add_channel(house.upstream.url, model)
+        house.gateway.wait_until_routed(ROOT_TOKEN, model)
+
+        assert house.ask(model, n=2).status == 200
+
+        got = house.ask(alone, n=2)
+        assert got.status == 400
+        assert got.error["message"].startswith("n must be 1: Anthropic's protocol makes one answer a request")
+        assert (got.error["type"], got.error["code"]) == ("one_api_error", "invalid_request")
+
 
 class TestHowOften:
     def test_as_often_as_the_option_says(self, house: House) -> None:
