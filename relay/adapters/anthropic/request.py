@@ -12,13 +12,15 @@ from typing import Any
 import orjson
 
 from relay.adapters.anthropic.blocks import assistant_block, user_block
-from relay.adapters.anthropic.models import Traits, traits
+from relay.adapters.anthropic.models import Traits, most_tokens, traits
 from relay.adapters.anthropic.thinking import think
 from relay.adapters.base import Job
 from relay.errors import BadRequest
 from relay.neutral.request import Chat, Json, Text, ToolResult, Turn, joined
 
-DEFAULT_MAX_TOKENS = 4096  # the member is mandatory upstream
+# A maximum is mandatory upstream. A stream's hold grows with it, so one without a maximum may be as long as the model
+# writes; a whole answer's does not, and so much is enough for it and for a model of which nothing is known.
+DEFAULT_MAX_TOKENS = 8192
 # Anthropic's own members an OpenAI client may send along; they mean nothing to other upstreams.
 PASSED = ("cache_control", "container", "mcp_servers", "context_management", "inference_geo", "speed")
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
@@ -36,7 +38,7 @@ def body(job: Job) -> Json:
         raise BadRequest("n must be 1: Anthropic's protocol makes one answer a request")
     having = traits(job.model)
     turns = joined(chat.turns)
-    document: Json = {"model": job.model, "max_tokens": chat.max_tokens or DEFAULT_MAX_TOKENS}
+    document: Json = {"model": job.model, "max_tokens": chat.max_tokens or _usual_maximum(job.model, chat.stream)}
     system = _system(chat, having)
     if system:
         document["system"] = system
@@ -51,7 +53,7 @@ def body(job: Job) -> Json:
     document |= _tools(chat)
     document |= think(chat, having, document["max_tokens"], "tool_choice" in document and _forced(chat), turns)
     if document.get("thinking", {}).get("type") == "enabled" and chat.max_tokens is None:
-        document["max_tokens"] += document["thinking"]["budget_tokens"]
+        document |= _with_budget(document, most_tokens(job.model))
     document |= _sampling(chat, having, "thinking" in document)
     if chat.output is not None and chat.output.kind == "schema" and having.schemas:
         schema = closed(chat.output.schema or {"type": "object"})
@@ -63,6 +65,20 @@ def body(job: Job) -> Json:
     if isinstance(tier, str) and tier in SERVICE_TIERS:
         document["service_tier"] = SERVICE_TIERS[tier]
     return document
+
+
+def _usual_maximum(model: str, stream: bool) -> int:
+    most = most_tokens(model) or DEFAULT_MAX_TOKENS
+    return most if stream else min(most, DEFAULT_MAX_TOKENS)
+
+
+def _with_budget(document: Json, most: int) -> Json:
+    """Room for the thoughts on top of the answer's, as far as the model goes. `most` 0: nobody knows how far."""
+    budget = document["thinking"]["budget_tokens"]
+    maximum = document["max_tokens"] + budget
+    maximum = min(maximum, most) if most else maximum
+    thinking = {**document["thinking"], "budget_tokens": min(budget, maximum - 1)}
+    return {"max_tokens": maximum, "thinking": thinking}
 
 
 def _system(chat: Chat, having: Traits) -> str | list[Json]:

@@ -342,9 +342,39 @@ class TestThinking:
     def test_effort_goes_to_models_that_have_it(self, model: str, thinking: Thinking, effort: str | None) -> None:
         assert asked(model, thinking=thinking).get("output_config", {}).get("effort") == effort
 
-    def test_without_a_maximum_the_budget_comes_on_top(self) -> None:
-        assert asked(thinking=Thinking(effort="medium"))["max_tokens"] == 4096 + 8192
-        assert asked("claude-opus-4-1-20250805", thinking=Thinking(effort="max"))["max_tokens"] <= 32_000
+    def test_without_a_maximum_the_budget_comes_on_top_as_far_as_the_model_goes(self) -> None:
+        opus = "claude-opus-4-1-20250805"
+        assert asked(thinking=Thinking(effort="medium"))["max_tokens"] == 8192 + 8192
+        assert asked(opus, thinking=Thinking(effort="max"))["max_tokens"] == 32_000
+        assert asked(thinking=Thinking(effort="medium"), stream=True)["max_tokens"] == 64_000
+        beyond = asked(opus, thinking=Thinking(budget=50_000))
+        assert (beyond["max_tokens"], beyond["thinking"]["budget_tokens"]) == (32_000, 31_999)
+
+    @pytest.mark.parametrize(
+        ("model", "plain", "stream"),
+        [
+            ("claude-opus-5-5", 8192, 128_000),
+            ("global.anthropic.claude-opus-4-7", 8192, 128_000),
+            ("claude-sonnet-4-6", 8192, 128_000),
+            ("claude-next", 8192, 128_000),
+            ("claude-haiku-4-5@20251001", 8192, 64_000),
+            ("claude-opus-4-5-20251101", 8192, 64_000),
+            ("claude-sonnet-4-20250514", 8192, 64_000),
+            ("claude-opus-4-20250514", 8192, 32_000),
+            ("claude-opus-4-1-20250805", 8192, 32_000),
+            ("claude-3-7-sonnet-latest", 8192, 64_000),
+            ("claude-3-5-haiku-20241022", 8192, 8192),
+            ("anthropic.claude-3-5-sonnet-20240620-v1:0", 4096, 4096),
+            ("claude-3-opus-20240229", 4096, 4096),
+            ("claude-2.1", 4096, 4096),
+            ("claude-instant-1.2", 4096, 4096),
+            ("MiniMax-M2", 8192, 8192),
+        ],
+    )
+    def test_who_names_no_maximum_gets_what_the_model_writes(self, model: str, plain: int, stream: int) -> None:
+        assert asked(model)["max_tokens"] == plain
+        assert asked(model, stream=True)["max_tokens"] == stream
+        assert asked(model, stream=True, max_tokens=7)["max_tokens"] == 7
 
     def test_a_forced_tool_outweighs_thinking(self) -> None:
         document = asked(thinking=Thinking(budget=2000), tools=[WEATHER], tool_choice=ToolChoice("required"))
