@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from urllib.parse import urlsplit
 
 import orjson
 
 from relay.adapters.base import Adapter, Chat, Images, Job, Outgoing, Outside, Read, Reader, UpstreamAnswer
 from relay.adapters.replicate.answer import PredictionReader, as_stream, outputs, read_chat, read_images
+from relay.adapters.replicate.cancelling import Cancelling, cancel
 from relay.adapters.replicate.request import chat_input, image_input
 from relay.adapters.shape import Json, chunk, mapping, text
 from relay.adapters.usual import posted
@@ -23,6 +25,7 @@ from relay.neutral.request import Media
 
 PAUSE = 1.0  # seconds between two looks at a prediction
 PATIENCE = 600  # looks, until a prediction is given up
+LIFETIME = "10m"  # of a prediction that is waited for: as long as it is looked at
 LARGEST = 16 * 1024 * 1024  # bytes of a prediction
 RUNNING = frozenset({"starting", "processing"})
 _MODEL = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(:(?P<version>[\w.-]+))?")
@@ -50,7 +53,8 @@ class Replicate(Adapter):
             body["stream"] = True
             outgoing.body = orjson.dumps(body)
         else:
-            outgoing.headers.append(("Prefer", "wait"))
+            # Who leaves while that lasts has not learnt the prediction's name; it does not run for ever then either.
+            outgoing.headers += [("Prefer", "wait"), ("Cancel-After", LIFETIME)]
         return outgoing
 
     async def open(self, job: Job, outside: Outside) -> UpstreamAnswer:
@@ -61,7 +65,7 @@ class Replicate(Adapter):
         prediction = chunk(body)
         address = text(mapping(prediction.get("urls")).get("stream"))
         if _streams(job) and address:
-            return await _stream(job, outside, address)
+            return await _stream(job, outside, prediction, address)
         status, prediction = await _ended(job, outside, status, prediction)
         if status not in (200, 201, 202):
             return WholeAnswer(status, orjson.dumps(prediction))
@@ -85,34 +89,57 @@ def _root(job: Job) -> str:
     return job.route.base_url.removesuffix("/models").removesuffix("/v1")
 
 
-async def _stream(job: Job, outside: Outside, address: str) -> UpstreamAnswer:
+async def _stream(job: Job, outside: Outside, prediction: Json, address: str) -> UpstreamAnswer:
     """The key goes to the channel's own host only: streams have addresses that are secret themselves."""
+    give_up = partial(cancel, outside, _address(job, prediction), job.route.key)
     target, own = urlsplit(address), urlsplit(job.route.base_url)
     if target.scheme != "https" and target.netloc != own.netloc:
+        give_up()
         raise UpstreamError("the upstream named a stream that cannot be read", code="bad_response")
     headers = [("Accept", "text/event-stream"), ("Cache-Control", "no-store")]
     if (target.scheme, target.netloc) == (own.scheme, own.netloc):
         headers.append(("Authorization", "Bearer " + job.route.key))
     answer = outside.send(Outgoing("GET", address, headers, b""))
-    await answer.open()
-    return answer
+    opened = False
+    try:
+        await answer.open()
+        opened = True
+    finally:
+        if not opened:
+            give_up()
+    return Cancelling(answer, give_up)
+
+
+def _address(job: Job, prediction: Json) -> str:
+    """Where a prediction is asked for. Raises UpstreamError: it has no name to ask for."""
+    name = text(prediction.get("id"))
+    if not _ID.fullmatch(name):
+        raise UpstreamError("the upstream's prediction has no id", code="bad_response")
+    return f"{_root(job)}/v1/predictions/{name}"
 
 
 async def _ended(job: Job, outside: Outside, status: int, prediction: Json) -> tuple[int, Json]:
-    """Look at a prediction until it has ended. Raises UpstreamTimeout; UpstreamError: it has no name to ask for."""
-    for _ in range(PATIENCE):
-        if prediction.get("status") not in RUNNING:
-            return status, prediction
-        name = text(prediction.get("id"))
-        if not _ID.fullmatch(name):
-            raise UpstreamError("the upstream's prediction has no id", code="bad_response")
-        await asyncio.sleep(PAUSE)
-        headers = [("Authorization", "Bearer " + job.route.key), ("Accept", "application/json")]
-        status, body = await outside.fetch_json(
-            Outgoing("GET", f"{_root(job)}/v1/predictions/{name}", headers, b""), LARGEST
-        )
-        prediction = chunk(body)
-    raise UpstreamTimeout("the upstream's prediction did not end in time")
+    """Look at a prediction until it has ended. Raises UpstreamTimeout; UpstreamError: it has no name to ask for.
+
+    Whatever else ends the waiting cancels it.
+    """
+    if prediction.get("status") not in RUNNING:
+        return status, prediction
+    address = _address(job, prediction)
+    headers = [("Authorization", "Bearer " + job.route.key), ("Accept", "application/json")]
+    running = True
+    try:
+        for _ in range(PATIENCE):
+            await asyncio.sleep(PAUSE)
+            status, body = await outside.fetch_json(Outgoing("GET", address, headers, b""), LARGEST)
+            prediction = chunk(body)
+            if prediction.get("status") not in RUNNING:
+                running = False
+                return status, prediction
+        raise UpstreamTimeout("the upstream's prediction did not end in time")
+    finally:
+        if running:
+            cancel(outside, address, job.route.key)
 
 
 async def _fetched(outside: Outside, address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -10,9 +11,10 @@ import pytest
 from billing.pricing import Usage
 from relay.adapters.base import Job, Outgoing
 from relay.adapters.replicate import adapter as replicate
+from relay.adapters.replicate import cancelling
 from relay.adapters.replicate.adapter import Replicate
 from relay.adapters.replicate.request import aspect_ratio
-from relay.errors import BadRequest, UpstreamError, UpstreamTimeout
+from relay.errors import BadRequest, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from relay.neutral.events import Counted, Failed, Finished, FinishReason, Picture, Pictures, Started, TextPiece, fold
 from relay.neutral.request import Chat, Images, Media, Part, Text, Tool, Turn
 from tests.relay.wire.cases import PIXEL, FakeAnswer, route
@@ -147,12 +149,111 @@ async def test_a_plain_request_waits_and_then_looks_until_the_prediction_has_end
     assert {dict(outgoing.headers)["Authorization"] for outgoing in outside.asked} == {"Bearer key-EXAMPLE"}
 
 
-async def test_a_prediction_without_end_is_given_up(monkeypatch):
+CANCEL = ("POST", "https://api.replicate.com/v1/predictions/p1/cancel")
+
+
+async def done_cancelling():
+    while cancelling._cancelling:
+        await asyncio.gather(*cancelling._cancelling)
+
+
+def calls(outside):
+    return [(outgoing.method, outgoing.url) for outgoing in outside.asked]
+
+
+async def test_a_prediction_without_end_is_given_up_and_cancelled(monkeypatch):
     monkeypatch.setattr(replicate, "PATIENCE", 3)
-    running = (200, {"id": "p1", "status": "processing"})
+    outside = Script(*[(200, {"id": "p1", "status": "processing"})] * 9)
 
     with pytest.raises(UpstreamTimeout):
-        await opened(Chat(HELLO), Script(*[running] * 9))
+        await opened(Chat(HELLO), outside)
+    await done_cancelling()
+
+    assert [method for method, _ in calls(outside)] == ["POST", "GET", "GET", "GET", "POST"]
+    assert calls(outside)[-1] == CANCEL
+    assert dict(outside.asked[-1].headers)["Authorization"] == "Bearer key-EXAMPLE"
+
+
+@pytest.mark.parametrize("request_", [Chat(HELLO), Images("a cat")])
+async def test_a_caller_who_leaves_does_not_leave_the_prediction_running(monkeypatch, request_):
+    monkeypatch.setattr(replicate, "PAUSE", 60)
+    begun = asyncio.Event()
+
+    class Outside(Script):
+        async def fetch_json(self, outgoing, limit=1024 * 1024):
+            begun.set()
+            return await super().fetch_json(outgoing, limit)
+
+    outside = Outside((201, {"id": "p1", "status": "starting"}), (200, {"id": "p1", "status": "canceled"}))
+    waiting = asyncio.create_task(opened(request_, outside))
+    await begun.wait()
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await done_cancelling()
+
+    assert calls(outside)[1:] == [CANCEL]
+
+
+async def test_a_prediction_that_ended_is_not_cancelled():
+    outside = Script((201, {"id": "p1", "status": "starting"}), (200, DONE))
+
+    await opened(Chat(HELLO), outside)
+    await done_cancelling()
+
+    assert CANCEL not in calls(outside)
+    assert dict(outside.asked[0].headers)["Cancel-After"] == "10m"
+
+
+STARTED = (201, {"id": "p1", "status": "starting", "urls": {"stream": "https://stream.replicate.com/v1/files/secret"}})
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_stream_closed_before_its_end_cancels_its_prediction(whole):
+    outside = Script(STARTED, (200, b"event: output\ndata: He\n\n"), (200, {}))
+    answer = await ADAPTER.open(job(Chat(HELLO, stream=True)), outside)
+
+    async for _ in answer.chunks():
+        if not whole:
+            break
+    answer.close()
+    answer.close()
+    await done_cancelling()
+
+    assert calls(outside)[2:] == ([] if whole else [CANCEL])
+
+
+async def test_a_stream_that_does_not_open_cancels_its_prediction():
+    class Away(Script):
+        def send(self, outgoing):
+            answer = super().send(outgoing)
+            answer.open = self.fail
+            return answer
+
+        async def fail(self):
+            raise UpstreamUnreachable("nobody there")
+
+    outside = Away(STARTED, (200, b""), (200, {}))
+    with pytest.raises(UpstreamUnreachable):
+        await ADAPTER.open(job(Chat(HELLO, stream=True)), outside)
+    await done_cancelling()
+
+    assert calls(outside)[2:] == [CANCEL]
+
+
+@pytest.mark.parametrize("said", [(404, {}), UpstreamUnreachable("away")])
+async def test_a_cancelling_that_fails_is_logged(said, caplog):
+    class Outside(Script):
+        async def fetch_json(self, outgoing, limit=1024 * 1024):
+            if isinstance(said, UpstreamUnreachable):
+                raise said
+            return await super().fetch_json(outgoing, limit)
+
+    cancelling.cancel(Outside(said), "https://api.replicate.com/v1/predictions/p1", "k")
+    await done_cancelling()
+
+    assert "left running" in caplog.text
 
 
 async def test_an_id_that_is_an_address_is_not_asked_for():
@@ -191,8 +292,12 @@ async def test_a_stream_of_the_channels_own_host_gets_the_key():
 async def test_a_stream_over_a_plain_connection_is_not_opened():
     urls = {"stream": "http://169.254.169.254/"}
 
+    outside = Script((201, {"id": "p1", "urls": urls}), (200, {}))
     with pytest.raises(UpstreamError):
-        await opened(Chat(HELLO, stream=True), Script((201, {"id": "p1", "urls": urls})))
+        await opened(Chat(HELLO, stream=True), outside)
+    await done_cancelling()
+
+    assert calls(outside)[1:] == [CANCEL]
 
 
 async def test_a_model_without_a_stream_gives_its_answer_as_one():
