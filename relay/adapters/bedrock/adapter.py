@@ -13,7 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from relay.adapters.base import Adapter, Job, Outgoing, Outside, Reader
-from relay.adapters.bedrock import invoke as bedrock_invoke
+from relay.adapters.bedrock import invoke
 from relay.adapters.bedrock.answer import Events, FrameReader, failure, read_answer
 from relay.adapters.bedrock.request import body
 from relay.adapters.bedrock.signing import access, endpoint
@@ -40,7 +40,7 @@ class Bedrock(Adapter):
     async def prepare(self, job: Job, outside: Outside) -> Outgoing:
         model = _model(job)
         spoken = _invoked(job)
-        document = body(job, model) if spoken is None else bedrock_invoke.body(spoken, job, model)
+        document = body(job, model) if spoken is None else invoke.body(spoken, job, model)
         channel = access(job.route)
         stream = isinstance(job.request, Chat) and job.request.stream
         action = ACTIONS[spoken is not None, stream]
@@ -54,7 +54,7 @@ class Bedrock(Adapter):
 
     def reader(self, job: Job) -> Reader:
         spoken = _invoked(job)
-        return FrameReader(Events() if spoken is None else bedrock_invoke.Chunks(spoken))
+        return FrameReader(Events() if spoken is None else invoke.Chunks(spoken))
 
     def failure(self, status: int, body: bytes, retry_after: float | None) -> UpstreamError:
         """{"message"} of the service, {"Message"} of what stands in front of it; anything else is read as usual."""
@@ -69,8 +69,8 @@ def _model(job: Job) -> str:
     return job.route.provider.model_ids.get(job.model, job.model)
 
 
-def _invoked(job: Job) -> bedrock_invoke.Vendor | None:
+def _invoked(job: Job) -> invoke.Vendor | None:
     """Whose body an invocation has; None: the channel, or the model's family, is served by Converse."""
     if job.route.config.get("api_version") != INVOKE:
         return None
-    return bedrock_invoke.vendor(_model(job), job.asked_model)
+    return invoke.vendor(_model(job), job.asked_model)

@@ -15,7 +15,7 @@ from typing import Protocol
 from relay.adapters.anthropic import request as anthropic_request
 from relay.adapters.anthropic.answer import Events, read_message
 from relay.adapters.base import Job
-from relay.adapters.bedrock import llama as bedrock_llama
+from relay.adapters.bedrock import llama
 from relay.adapters.bedrock.request import NAME, known_betas
 from relay.adapters.eventstream import BadFrame
 from relay.adapters.shape import Json, chunk, text
@@ -71,13 +71,13 @@ class Claude(Vendor):
 
 class Llama(Vendor):
     def body(self, job: Job, model: str) -> Json:
-        return bedrock_llama.body(chat_of(job.request, NAME))
+        return llama.body(chat_of(job.request, NAME))
 
     def read(self, body: bytes) -> list[Event]:
-        return bedrock_llama.read_answer(body)
+        return llama.read_answer(body)
 
     def inner(self) -> Inner:
-        return bedrock_llama.Generation()
+        return llama.Generation()
 
 
 VENDORS: tuple[tuple[str, Vendor], ...] = (("claude", Claude()), ("llama3", Llama()))

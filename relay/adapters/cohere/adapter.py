@@ -11,8 +11,7 @@ from __future__ import annotations
 import logging
 
 from relay.adapters.base import Adapter, Chat, Embeddings, Job, Outgoing, Outside, Read, Reader, Rerank
-from relay.adapters.cohere import v1_answer as cohere_v1_answer
-from relay.adapters.cohere import v1_request as cohere_v1
+from relay.adapters.cohere import v1_answer, v1_request
 from relay.adapters.cohere.answer import CohereReader, read_chat
 from relay.adapters.ranking import billed, read_ranking, rerank_body
 from relay.adapters.shape import Json, document, mapping
@@ -48,7 +47,7 @@ class Cohere(Adapter):
                 return posted(job, "/v2/rerank", rerank_body(model, job.request, RERANK_PASSED))
         chat = chat_of(job.request, NAME)
         if _is_v1(job):
-            return posted(job, "/v1/chat", cohere_v1.body(job.model, chat), stream=chat.stream)
+            return posted(job, "/v1/chat", v1_request.body(job.model, chat), stream=chat.stream)
         return posted(job, "/v2/chat", _chat(model, chat), stream=chat.stream)
 
     def read(self, job: Job, body: bytes) -> Read:
@@ -58,10 +57,10 @@ class Cohere(Adapter):
                 return _vectors(answer)
             case Rerank():
                 return read_ranking(answer)
-        return cohere_v1_answer.read_chat(answer) if _is_v1(job) else read_chat(answer)
+        return v1_answer.read_chat(answer) if _is_v1(job) else read_chat(answer)
 
     def reader(self, job: Job) -> Reader:
-        return cohere_v1_answer.LegacyReader() if _is_v1(job) else CohereReader()
+        return v1_answer.LegacyReader() if _is_v1(job) else CohereReader()
 
 
 def _is_v1(job: Job) -> bool:
