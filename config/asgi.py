@@ -14,6 +14,7 @@ from django.core.asgi import get_asgi_application
 console = get_asgi_application()
 
 from config import intake  # noqa: E402
+from console.relayed import SCOPE, Door  # noqa: E402
 from jobs import running  # noqa: E402
 from jobs.runner import STOP, Runner  # noqa: E402
 from relay.app import Relay, handles  # noqa: E402  (models can be imported only now)
@@ -40,7 +41,6 @@ class Application:
             if handles(scope["path"]):
                 await self._started()(scope, receive, send)
             else:
-                self._started()
                 await self._to_django(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
@@ -59,8 +59,11 @@ class Application:
         if body is None:
             await intake.refuse(scope, send)
             return
+        door = Door(self._started(), scope)
         async with self._room:
-            await console(scope, intake.replay(body, receive), send)  # type: ignore[arg-type]
+            inside = {**scope, SCOPE: door}
+            await console(inside, intake.replay(body, receive), door.guarding(send))  # type: ignore[arg-type]
+        await door.go_through(receive, send)
 
     def _started(self) -> Relay:
         if self._relay is None:

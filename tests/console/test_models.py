@@ -75,7 +75,7 @@ def test_the_price_shown_is_the_price_billed() -> None:
     dollars = rates.of_tokens(price, Decimal(500_000))
     points = text_charge(price, Usage(prompt_tokens=1_000_000, completion_tokens=1_000_000))
 
-    assert (dollars.prompt, dollars.completion) == (2, 8)
+    assert (dollars.prompt, dollars.completion) == (Decimal(2), Decimal(8))
     assert Decimal(points) / 500_000 == dollars.prompt + dollars.completion
     assert rates.of_image(price, "dall-e-3", Decimal(500_000)) == (Decimal("0.002"), Decimal("0.006"))
     assert image_charge(price, "dall-e-3", "1024x1024", "hd", 1) == Decimal("0.004") * 500_000

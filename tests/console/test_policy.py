@@ -42,8 +42,11 @@ def test_a_source_is_added_to_one_answer_alone() -> None:
         "https://",
         "https://a;script-src/",
         "https://*/",
-    ]
-    + ["https://a.example:port/", "https://a,b/", "https://bücher.example/", "https://[::1"],
+        "https://a.example:port/",
+        "https://a,b/",
+        "https://bücher.example/",
+        "https://[::1",
+    ],
 )
 def test_what_is_no_plain_web_address_adds_nothing(address: str) -> None:
     request = RequestFactory().get("/")

@@ -1,0 +1,1 @@
+"""Trying models from the browser."""

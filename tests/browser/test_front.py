@@ -1,0 +1,93 @@
+"""Home, help, models, the playground and the search over everything, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MakeWindow
+from tests.fake_upstream import FakeUpstream
+from tests.server import ROOT_TOKEN, Gateway
+
+OPENING = 1_000_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(console: Gateway, upstream_process: FakeUpstream) -> None:
+    console.add_channel(upstream_process.url, "gpt-4o-mini,gpt-4o,dall-e-3")
+    console.wait_until_routed(ROOT_TOKEN, "gpt-4o-mini")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 375])
+@pytest.mark.parametrize("path", ["/", "/about", "/help", "/models", "/playground", "/nowhere"])
+def test_pages_fit_and_have_no_serious_finding(
+    visit: MakeWindow, console: Gateway, path: str, width: int, theme: str
+) -> None:
+    window = visit(width=width, theme=theme)
+    window.use_session(console.operator("session", user_id=1))
+    window.open(path)
+
+    assert window.findings() == []
+    assert window.overflow() == 0
+    expect(window.page.locator("h1")).to_have_count(1)
+
+
+def test_the_list_of_models_follows_what_is_typed(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/models")
+
+    page.keyboard.press("/")
+    page.keyboard.type("dall")
+
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile("q=dall"))
+
+
+def test_two_models_answer_side_by_side_and_the_talk_outlives_a_reload(visit: MakeWindow, console: Gateway) -> None:
+    alice = console.new_user(OPENING)
+    window = visit()
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/playground?model=gpt-4o-mini")
+
+    page.select_option("[name=other_model]", "gpt-4o")
+    page.fill("[name=message]", "Hello there")
+    page.keyboard.press("Control+Enter")
+
+    expect(page.locator(".turn.user")).to_have_count(2)
+    expect(page.locator(".turn-facts")).to_have_text([re.compile(r"\$0\.\d{6} · .*tokens")] * 2)
+    assert console.books().quota(alice.id) < OPENING
+    assert len(console.books().logs(alice.id)) == 2
+    assert alice.key not in page.content()
+    page.reload()
+    expect(page.locator(".turn.assistant")).to_have_count(2)
+    page.click("[data-clear]")
+    expect(page.locator(".turn")).to_have_count(0)
+
+
+def test_a_refused_call_names_its_request(visit: MakeWindow, console: Gateway) -> None:
+    poor = console.new_user(1)
+    window = visit()
+    window.use_session(console.operator("session", user_id=poor.id))
+    page = window.open("/playground")
+
+    page.fill("[name=message]", "Hello")
+    page.click(".composer button[type=submit]")
+
+    expect(page.locator(".lane .note.error code")).to_have_text(re.compile(r"\d{23,31}"))
+
+
+def test_without_script_the_playground_answers_on_the_page(visit: MakeWindow, console: Gateway) -> None:
+    alice = console.new_user(OPENING)
+    window = visit(script=False)
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/playground?model=gpt-4o-mini")
+
+    page.fill("[name=message]", "Hello")
+    page.click(".composer button[type=submit]")
+
+    expect(page.locator(".turn.assistant .turn-text")).not_to_be_empty()
+    expect(page.locator(".turn-facts")).to_contain_text("$0.")
