@@ -33,6 +33,10 @@ PART_OPTIONS = MappingProxyType(
 MEMO = 20_000  # prices remembered per table; names come from channels, so this is never near in practice
 
 
+OPERATOR, SYNCED, BUILT_IN = "operator", "synced", "built-in"
+LAYERS = (OPERATOR, SYNCED, BUILT_IN)
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """Ratios from one source. `parts`: by the names of `PartRatios`, each model -> ratio."""
@@ -85,6 +89,19 @@ class PriceTable:
                 self._memo.clear()
             self._memo[key] = price
         return price
+
+    def source(self, model: str, channel_type: int = 0) -> tuple[str, str]:
+        """Where the model's ratio comes from: the name under which it stands, and which of LAYERS; ("", "") where
+        nobody has priced it."""
+        for name in (model, *families(model)):
+            found = _found(name, channel_type, self._models, self._defaults.strip_model)
+            if found is not None:
+                return name, LAYERS[found[0]]
+        return "", ""
+
+    def names(self) -> set[str]:
+        """Every name that has a ratio of its own in any layer."""
+        return set().union(*self._models)
 
     def _look_up(self, model: str, channel_type: int, group: str) -> Price:
         ratio = self._model(model, channel_type)
@@ -140,18 +157,26 @@ def _ruled(rules: tuple[NameRule, ...], name: str, otherwise: Decimal) -> Decima
 
 
 def _find(model: str, channel_type: int, tables: tuple[Ratios, ...], strip: tuple[StripRule, ...]) -> Decimal | None:
-    """First hit: an entry for the whole name in the tables above the defaults; then, without a suffix that costs
-    nothing, `name(type)` and after it `name`, each in the operator's table before the synced and the default one."""
+    found = _found(model, channel_type, tables, strip)
+    return None if found is None else found[1]
+
+
+def _found(
+    model: str, channel_type: int, tables: tuple[Ratios, ...], strip: tuple[StripRule, ...]
+) -> tuple[int, Decimal] | None:
+    """First hit, and in which table: an entry for the whole name in the tables above the defaults; then, without a
+    suffix that costs nothing, `name(type)` and after it `name`, each in the operator's table before the synced and the
+    default one."""
     name = _stripped(model, strip)
     if name != model:
         for key in (f"{model}({channel_type})", model):
-            for table in tables[:-1]:
+            for number, table in enumerate(tables[:-1]):
                 if key in table:
-                    return table[key]
+                    return number, table[key]
     for key in (f"{name}({channel_type})", name):
-        for table in tables:
+        for number, table in enumerate(tables):
             if key in table:
-                return table[key]
+                return number, table[key]
     return None
 
 

@@ -184,7 +184,7 @@ def address(request: HttpRequest, changes: Mapping[str, str | int | None]) -> st
 def active_filters(request: HttpRequest, form: forms.Form) -> list[tuple[str, str, str]]:
     """The filters of a GET form that are set: (label, value as people read it, the address without it)."""
     found: list[tuple[str, str, str]] = []
-    for field in form:
+    for field in form.visible_fields():
         values = [value for value in request.GET.getlist(form.add_prefix(field.name)) if value.strip()]
         if not values or field.name in form.errors:
             continue

@@ -21,6 +21,12 @@ def bump(name: str) -> None:
         Version.objects.get_or_create(pk=name, defaults={"number": 1})
 
 
+def lock(name: str) -> None:
+    """Until commit, nobody else who asks for this lock goes on: for changes that depend on what they have read."""
+    Version.objects.get_or_create(pk=name)
+    Version.objects.select_for_update().get(pk=name)
+
+
 def read() -> dict[str, int]:
     """All versions in one query; a name never raised is 0."""
     found = dict(Version.objects.values_list("name", "number"))

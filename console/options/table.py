@@ -115,7 +115,7 @@ OPERATION = (
             Item(
                 "QuotaPerUnit",
                 _("Points per US dollar"),
-                _("How amounts are shown. Prices do not follow: ratio 1 is always 2 dollars per million tokens."),
+                _("How points are shown as money, in prices too. Charges are counted in points and do not change."),
             ),
             Item("DisplayInCurrencyEnabled", _("Show amounts as money"), _("Otherwise as points.")),
             Item(
@@ -152,7 +152,7 @@ OPERATION = (
         "ratios",
         _("Ratios, raw"),
         (
-            Item("ModelRatio", _("Model ratio"), _("Model → ratio. 1 is 2 dollars per million prompt tokens.")),
+            Item("ModelRatio", _("Model ratio"), _("Model → ratio: points for a prompt token.")),
             Item("CompletionRatio", _("Completion ratio"), _("Model → how many times dearer a completion token is.")),
             Item(
                 "GroupRatio", _("Group ratio"), _("Group → factor on every price. Its names are the groups there are.")

@@ -24,7 +24,7 @@ from django.core.management.base import CommandError
 
 from audit.models import AuditEntry
 from audit.services import SYSTEM
-from billing.management.commands import sync_prices
+from billing import price_sources
 from billing.models import PriceSheet
 from billing.pricing import Price
 from channels_app import snapshot
@@ -184,7 +184,7 @@ def test_nothing_is_written_when_anything_is_wrong(body: bytes, status: int, why
 
 
 def test_a_list_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sync_prices, "MOST", 1_000)
+    monkeypatch.setattr(price_sources, "MOST", 1_000)
     with serving(NEW + b" " * 1_000) as address, pytest.raises(CommandError, match="longer than 1000 bytes"):
         sync(address)
     file = tmp_path / "prices.json"

@@ -10,15 +10,11 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
-from billing import price_forms, price_sheets
+from billing import price_sheets, price_sources
 from billing.default_prices import ModelRatios
 from billing.price_forms import Sheet
 from billing.price_sheets import Changes
-from channels_app.outgoing import CallFailed, call
-
-MOST = 32 * 1024 * 1024  # bytes of a price list; LiteLLM's has under two million
-LIMIT = 60.0  # seconds for all of it
-NEAR = frozenset({"127.0.0.1", "::1", "localhost"})
+from billing.price_sources import MOST, NoPrices
 
 
 class Command(BaseCommand):
@@ -77,37 +73,15 @@ def _shown(source: str) -> str:
 
 
 def _prices(source: str) -> Sheet:
-    body = _fetched(source) if "://" in source else _file(source)
     try:
-        return price_forms.read(body)
-    except ValueError as problem:
-        raise CommandError(f"These prices cannot be used, nothing was written: {problem}") from None
-
-
-def _fetched(source: str) -> bytes:
-    """What an https:// address answers, its certificate checked: over http anybody on the way could set prices."""
-    try:
-        url = urlsplit(source)
-        usable = url.scheme == "https" or (url.scheme == "http" and url.hostname in NEAR)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise CommandError("The address must begin with https://.")
-    try:
-        received = call("GET", source, [("accept", "application/json")], limit=LIMIT, most=MOST)
-    except CallFailed as problem:
-        raise CommandError(f"No prices were fetched: {problem}") from None
-    if received.status != 200:
-        raise CommandError(f"No prices were fetched: the answer is {received.status}. Redirects are not followed.")
-    return received.body
+        return price_sources.fetched(source) if "://" in source else price_sources.of_bytes(_file(source))
+    except NoPrices as problem:
+        raise CommandError(str(problem)) from None
 
 
 def _file(source: str) -> bytes:
     try:
         with Path(source).open("rb") as file:
-            body = file.read(MOST + 1)
+            return file.read(MOST + 1)
     except OSError as problem:
         raise CommandError(f"The file cannot be read: {problem.strerror}") from None
-    if len(body) > MOST:
-        raise CommandError(f"The file is longer than {MOST} bytes.")
-    return body

@@ -1,0 +1,1 @@
+"""/prices: what models cost, for root; every change is shown before it is made."""
