@@ -38,7 +38,7 @@ WISHED = 56  # characters of a wished name, so that a suffix fits
 
 def sign_in(method: Method, identity: Identity, actor: Actor) -> User:
     """The enabled account with this identity, made where there is none. Raises AccountDisabled, RegistrationClosed."""
-    user = _owner(method, identity)
+    user = owner(method, identity)
     if user is None:
         if not option_services.load()["RegisterEnabled"]:
             raise RegistrationClosed
@@ -51,8 +51,7 @@ def sign_in(method: Method, identity: Identity, actor: Actor) -> User:
 @transaction.atomic
 def bind(user_id: int, method: Method, identity: Identity, actor: Actor) -> None:
     """The identity is this account's from now on, in place of another of the same provider. Raises IdentityTaken."""
-    owner = _owner(method, identity)
-    if owner is not None:
+    if owner(method, identity) is not None:
         raise IdentityTaken(method.taken)
     try:
         with transaction.atomic():
@@ -74,7 +73,7 @@ def unbind(user: User, method: Method, actor: Actor) -> None:
     record(actor, "user.unbind", f"user:{user.pk}", provider=method.name)
 
 
-def _owner(method: Method, identity: Identity) -> User | None:
+def owner(method: Method, identity: Identity) -> User | None:
     """Whose the identity is. A former name that is stored is replaced by the subject, so that it counts this once."""
     user = _holder(method, identity.subject)
     if user is not None:

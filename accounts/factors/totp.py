@@ -49,5 +49,6 @@ def address(user: User, secret: str) -> str:
 
 
 def picture(link: str) -> str:
-    """The address as a QR code: an <svg> of ours, without style or script."""
-    return str(get_adapter().build_totp_svg(link))
+    """The address as a QR code: an <svg> element, without style or script."""
+    document = str(get_adapter().build_totp_svg(link))
+    return document[document.index("<svg") :]

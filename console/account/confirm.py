@@ -16,9 +16,11 @@ from accounts.factors.services import factors_of
 from accounts.http import SignedInRequest
 from accounts.refusals import WrongPassword, WrongSecondFactor
 from accounts.signing_in import check_own_password
+from console.account import providers
 from console.account.factor_forms import CodeForm, PresentPasswordForm
 from console.account.tries import counted
 from console.guards import page
+from options import services as option_services
 
 
 @page()
@@ -44,8 +46,13 @@ def confirm_page(request: SignedInRequest) -> HttpResponse:
         "refused": refused,
         "factors": factors_of(request.user.pk),
         "purpose": Purpose.CONFIRM,
+        "providers": [one for one in providers.of(request, option_services.load(), request.user) if _confirms(one)],
     }
     return render(request, "console/account/confirm.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _confirms(one: providers.Offered) -> bool:
+    return bool(one.bound and one.enabled and one.by_form)
 
 
 def _is_shown(request: SignedInRequest, password: PresentPasswordForm, code: CodeForm) -> bool:

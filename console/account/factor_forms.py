@@ -42,3 +42,11 @@ class PasskeyForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     credential = forms.CharField(max_length=LONGEST_ANSWER, widget=forms.HiddenInput)
+
+
+class WeChatForm(forms.Form):
+    code = forms.CharField(
+        label=_("Code from WeChat"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+    )

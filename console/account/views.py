@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,12 +13,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
+from accounts.confirming import confirmed_recently
 from accounts.factors.pending import enter
 from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_out
 from accounts.refusals import BadPassword, WrongPassword
 from accounts.services import authenticate, update_self
+from api import throttling
 from console import throttle
-from console.account.forms import ChangePasswordForm, SignInForm
+from console.account import human, providers
+from console.account.forms import ChangePasswordForm, NewPasswordForm, SignInForm
 from console.guards import page, public
 from options import services as option_services
 
@@ -40,17 +44,36 @@ def login_page(request: HttpRequest) -> HttpResponse:
             return render(request, "429.html", status=429)
         if form.is_valid() and (answer := _sign_in(request, form, target)) is not None:
             return answer
-    context = {"form": form, "next": target, "expired": request.GET.get("expired") == "true"}
+    options = option_services.load()
+    suspicious = request.method == "POST" and not throttling.few_wrong_passwords(request.POST.get("username", ""))
+    context = {
+        "form": form,
+        "next": target,
+        "expired": request.GET.get("expired") == "true",
+        "providers": providers.offered(request, options),
+        "may_register": options["RegisterEnabled"] and options["PasswordRegisterEnabled"],
+        "by_password": options["PasswordLoginEnabled"],
+        "site_key": human.site_key(request, options) if suspicious else "",
+    }
     return render(request, "console/account/login.html", context, status=status)
 
 
 def _sign_in(request: HttpRequest, form: SignInForm, target: str) -> HttpResponse | None:
-    """The redirect of a successful sign-in; None with the reason on the form."""
-    if not option_services.load()["PasswordLoginEnabled"]:
+    """The redirect of a successful sign-in; None with the reason on the form.
+
+    Once an account was given too many wrong passwords, Turnstile is asked too, as over the API.
+    """
+    options = option_services.load()
+    if not options["PasswordLoginEnabled"]:
         form.add_error(None, _("The operator has switched off signing in by password."))
         return None
     try:
+        if not throttling.few_wrong_passwords(form.cleaned_data["username"]):
+            human.check(request, options)
         user = authenticate(form.cleaned_data["username"], form.cleaned_data["password"])
+    except human.NotHumanError as error:
+        form.add_error(None, str(error))
+        return None
     except WrongPassword:
         throttle.count_wrong_password(form.cleaned_data["username"])
         form.add_error(None, _("The name or the password is wrong, or the account is disabled."))
@@ -79,6 +102,8 @@ def logout_page(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("old_password", "new_password", "repeated")
 def password_page(request: SignedInRequest) -> HttpResponse:
     """Every other session of this person ends with the change; this one goes on under a new key."""
+    if not request.user.has_usable_password():
+        return first_password(request)
     form = ChangePasswordForm(request.user, request.POST or None)
     if request.method == "POST":
         try:
@@ -87,15 +112,29 @@ def password_page(request: SignedInRequest) -> HttpResponse:
             return render(request, "429.html", status=429)
         if not form.is_valid() and "old_password" in form.errors:
             throttle.count_wrong_password(request.user.username)
-    if request.method == "POST" and form.is_valid():
-        changes = {"password": form.cleaned_data["new_password"]}
-        try:
-            user = update_self(request.user, actor_of(request), changes, session_key=request.session.session_key)
-        except BadPassword:
-            form.add_error("new_password", _("The password must have 8 to 128 characters."))
-        else:
-            keep_signed_in(request, user)
-            messages.success(request, _("Your password is changed."))
-            return redirect("keys")
+    if request.method == "POST" and form.is_valid() and _changed(request, form, "new_password"):
+        return redirect("keys")
     status = 422 if request.method == "POST" else 200
     return render(request, "console/account/password.html", {"form": form}, status=status)
+
+
+@confirmed_recently
+def first_password(request: SignedInRequest) -> HttpResponse:
+    """Somebody who signs in elsewhere has no password to be asked for, so a recent proof stands for it."""
+    form = NewPasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _changed(request, form, "password"):
+        return redirect("personal")
+    status = 422 if request.method == "POST" else 200
+    return render(request, "console/account/password.html", {"form": form}, status=status)
+
+
+def _changed(request: SignedInRequest, form: Form, field: str) -> bool:
+    changes = {"password": form.cleaned_data[field]}
+    try:
+        user = update_self(request.user, actor_of(request), changes, session_key=request.session.session_key)
+    except BadPassword:
+        form.add_error(field, _("The password must have 8 to 128 characters."))
+        return False
+    keep_signed_in(request, user)
+    messages.success(request, _("Your password is changed."))
+    return True

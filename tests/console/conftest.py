@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.test import Client
 
+from accounts.confirming import CONFIRMED
 from accounts.models import Role, User
 from accounts.services import create_user
 from accounts.sessions import seen
@@ -30,6 +33,9 @@ def alice(db: None) -> User:
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
+    session = client.session
+    session[CONFIRMED] = int(time.time())  # as signing in by the page does
+    session.save()
     seen(client.session.session_key or "", user.pk, address="127.0.0.1", user_agent="")  # as its first request would
     return client
 

@@ -11,3 +11,4 @@ import "./quota.js";
 import "./zone.js";
 import "./theme.js";
 import "./passkeys.js";
+import "./human.js";
