@@ -68,5 +68,6 @@ def with_inviters(rows: QuerySet[User]) -> QuerySet[User]:
 
 
 def names_of(user_ids: set[int]) -> dict[int, str]:
-    """Number → user name, of those that there are; a deleted account is called by what is left of its name."""
-    return dict(User.objects.filter(pk__in=user_ids).values_list("pk", "username"))
+    """Number → user name, of those that there are."""
+    rows = User.objects.filter(pk__in=user_ids).exclude(status=UserStatus.DELETED)
+    return dict(rows.values_list("pk", "username"))

@@ -90,10 +90,12 @@ ENGLISH: Mapping[str, str] = {
     # codes
     "兑换失败，无效的兑换码": "Not redeemed: there is no such code",
     "兑换失败，该兑换码已被使用": "Not redeemed: the code has been used",
+    "兑换失败，该兑换码已过期": "Not redeemed: the code has expired",
+    "兑换失败，您已兑换过该批次的兑换码": "Not redeemed: you have redeemed a code of this batch before",
     "该兑换码已被使用": "The code has been used",
     "未提供兑换码": "No code was given",
     "兑换码个数必须大于0": "The number of codes must be above 0",
-    "一次兑换码批量生成的个数不能大于 100": "No more than 100 codes can be made at once",
+    "一次兑换码批量生成的个数不能大于 {}": "No more than {} codes can be made at once",
     "兑换码名称长度必须在1-20之间": "The code's name must have 1 to 20 characters",
     "兑换码额度必须在1-{}之间": "The code's quota must be between 1 and {}",
     # options

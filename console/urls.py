@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.keys.urls")),
     path("", include("console.models.urls")),
     path("", include("console.users.urls")),
+    path("", include("console.codes.urls")),
     path("", include("console.options.urls")),
     path("", include("console.playground.urls")),
     path("", include("console.prices.urls")),

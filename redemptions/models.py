@@ -24,6 +24,9 @@ class Redemption(models.Model):
     created_time = models.BigIntegerField()
     redeemed_time = models.BigIntegerField(default=0)
     used_by = models.BigIntegerField(default=0, db_index=True)
+    expires_at = models.BigIntegerField(default=0, db_default=0)  # unix seconds; 0 is never
+    batch = models.CharField(max_length=64, default="", db_default="", blank=True, db_index=True)
+    per_user = models.IntegerField(default=0, db_default=0)  # codes of its batch that one user may redeem; 0 is all
 
     class Meta:
         db_table = "redemptions"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import User
 from accounts.names import clean_text
@@ -21,7 +22,9 @@ from redemptions.models import Redemption, RedemptionStatus
 from vault.keys import digest
 
 NAME_LENGTH = 20  # characters
-LARGEST_BATCH = 100
+BATCH_LENGTH = 64  # characters
+LARGEST_BATCH = 100  # codes made at once by the API, as its contract has it
+MOST_AT_ONCE = 1000  # by the console
 
 
 class CodeRefused(ValueError):
@@ -39,6 +42,16 @@ class UnknownCode(CodeRefused):
 
 class CodeUsed(CodeRefused):
     text = "兑换失败，该兑换码已被使用"
+
+
+class CodeExpired(CodeRefused):
+    text = "兑换失败，该兑换码已过期"
+
+
+class EnoughOfBatch(CodeRefused):
+    """The user has redeemed as many codes of its batch as one user may."""
+
+    text = "兑换失败，您已兑换过该批次的兑换码"
 
 
 class NoCode(CodeRefused):
@@ -62,22 +75,48 @@ def code_digest(key: str) -> str:
 
 
 @transaction.atomic
-def create_codes(actor: Actor, *, name: str, count: int, quota: int) -> list[str]:
-    """`count` new codes of `quota` points each; returns them. Raises BadCode."""
+def create_codes(
+    actor: Actor,
+    *,
+    name: str,
+    count: int,
+    quota: int,
+    batch: str = "",
+    expires_at: int = 0,
+    per_user: int = 0,
+    most: int = LARGEST_BATCH,
+) -> list[str]:
+    """`count` new codes of `quota` points each; returns them. Raises BadCode.
+
+    Unix second `expires_at` is the first at which they are refused. `per_user` codes of `batch` are what one user may
+    redeem. 0 is no limit.
+    """
     if count <= 0:
         raise BadCode("兑换码个数必须大于0")
-    if count > LARGEST_BATCH:
-        raise BadCode("一次兑换码批量生成的个数不能大于 100")
+    if count > most:
+        raise BadCode(f"一次兑换码批量生成的个数不能大于 {most}")
     name, quota = _clean_name(name), _clean_quota(quota)
+    batch = clean_text(batch.strip(), "batch", BATCH_LENGTH)
+    if per_user < 0 or expires_at < 0 or (per_user and not batch):
+        raise BadCode("无效的参数")
     keys = [secrets.token_hex(16) for _ in range(count)]
     now = int(time.time())
     Redemption.objects.bulk_create(
         Redemption(
-            user_id=actor.user_id, key=key, key_digest=code_digest(key), name=name, quota=quota, created_time=now
+            user_id=actor.user_id,
+            key=key,
+            key_digest=code_digest(key),
+            name=name,
+            quota=quota,
+            created_time=now,
+            batch=batch,
+            expires_at=expires_at,
+            per_user=per_user,
         )
         for key in keys
     )
-    record(actor, "redemption.create", "redemptions", name=name, count=count, quota=quota)
+    told = {"batch": batch, "expires_at": expires_at, "per_user": per_user}
+    record(actor, "redemption.create", "redemptions", name=name, count=count, quota=quota, **_given(told))
     return keys
 
 
@@ -93,7 +132,7 @@ def find_code(code_id: int) -> Redemption:
 
 @transaction.atomic
 def update_code(actor: Actor, code_id: int, changes: Mapping[str, Any]) -> Redemption:
-    """Change `name`, `quota` and `status`, those that are given. A used code keeps quota and status (remedy D20).
+    """Change `name`, `quota`, `status`, `batch`, `expires_at`: those given. A used code keeps quota and status (D20).
 
     Raises NoId, CodeMissing, BadCode, CodeUsed.
     """
@@ -104,8 +143,11 @@ def update_code(actor: Actor, code_id: int, changes: Mapping[str, Any]) -> Redem
         fields["name"] = _clean_name(changes["name"])
     if "quota" in changes:
         fields["quota"] = _clean_quota(changes["quota"])
-    if "status" in changes:
-        fields["status"] = changes["status"]
+    if "batch" in changes:
+        fields["batch"] = clean_text(changes["batch"].strip(), "batch", BATCH_LENGTH)
+    for name in ("status", "expires_at"):
+        if name in changes:
+            fields[name] = changes[name]
     fields = {name: value for name, value in fields.items() if value != getattr(code, name)}
     if code.status == RedemptionStatus.USED and fields.keys() & {"quota", "status"}:
         raise CodeUsed("该兑换码已被使用")
@@ -129,9 +171,10 @@ def delete_code(actor: Actor, code_id: int) -> None:
 
 @transaction.atomic
 def redeem(user_id: int, key: str, *, request_id: str = "") -> int:
-    """Spend a code once; returns the points credited. Raises NoCode, UnknownCode, CodeUsed.
+    """Spend a code once; returns the points credited.
 
     One conditional update decides who of two at once gets it; the ledger's reference would refuse the second too.
+    Raises NoCode, UnknownCode, CodeUsed, CodeExpired, EnoughOfBatch.
     """
     key = key.strip()
     if not key:
@@ -139,11 +182,13 @@ def redeem(user_id: int, key: str, *, request_id: str = "") -> int:
     code = Redemption.objects.filter(key_digest=code_digest(key)).first()
     if code is None:
         raise UnknownCode
-    claimed = Redemption.objects.filter(pk=code.pk, status=RedemptionStatus.ENABLED).update(
-        status=RedemptionStatus.USED, redeemed_time=int(time.time()), used_by=user_id
-    )
-    if not claimed:
-        raise CodeUsed
+    if code.per_user:
+        _take_turn(user_id, code)
+    now = int(time.time())
+    good = Redemption.objects.filter(_not_expired(now), pk=code.pk, status=RedemptionStatus.ENABLED)
+    if not good.update(status=RedemptionStatus.USED, redeemed_time=now, used_by=user_id):
+        expired = not Redemption.objects.filter(_not_expired(now), pk=code.pk).exists()
+        raise CodeExpired if expired and code.status == RedemptionStatus.ENABLED else CodeUsed
     # What it is worth is read after the claim, from when on nobody can change it.
     quota = Redemption.objects.values_list("quota", flat=True).get(pk=code.pk)
     credit(user_id, quota, kind=EntryKind.REDEMPTION, note=code.name, reference=f"redemption:{code.key_digest[:48]}")
@@ -151,6 +196,21 @@ def redeem(user_id: int, key: str, *, request_id: str = "") -> int:
     username = User.objects.values_list("username", flat=True).get(pk=user_id)
     write_log(user_id, LogType.TOP_UP, text, username=username, request_id=request_id)
     return quota
+
+
+def _take_turn(user_id: int, code: Redemption) -> None:
+    """Raises EnoughOfBatch. The lock on the user makes two codes of one batch, redeemed at once, count each other."""
+    User.objects.select_for_update().get(pk=user_id)
+    if Redemption.objects.filter(batch=code.batch, used_by=user_id).count() >= code.per_user:
+        raise EnoughOfBatch
+
+
+def _not_expired(now: int) -> Q:
+    return Q(expires_at=0) | Q(expires_at__gt=now)
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
 
 
 def _clean_name(name: str) -> str:

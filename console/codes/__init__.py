@@ -1,0 +1,1 @@
+"""/redemption: redemption codes."""

@@ -1,0 +1,34 @@
+"""What a change of tables does to codes that are there, and to an older version that still writes beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.billing.test_migrations import migrate
+from tests.databases import Database
+
+OLD_ROW = (
+    "INSERT INTO redemptions (user_id, key_digest, key_encrypted, status, name, quota, created_time, redeemed_time,"
+    " used_by) VALUES (1, '{digest}', '', 1, 'spring', 300, 5, 0, 0)"
+)
+
+
+def write(database: Database, digest: str) -> None:
+    """A code as the version before the columns writes it."""
+    connection: Any = sqlite3.connect(database.name) if database.kind == "sqlite" else database.connect()
+    with closing(connection), closing(connection.cursor()) as cursor:
+        cursor.execute(OLD_ROW.format(digest=digest))
+        connection.commit()
+
+
+def test_codes_gain_batch_and_expiry_without_losing_anything(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path, "redemptions", "0001")
+    write(database, "before")
+    migrate(database, tmp_path)
+    write(database, "meanwhile")
+
+    rows = database.rows("SELECT key_digest, quota, expires_at, batch, per_user FROM redemptions ORDER BY id")
+    assert [tuple(row) for row in rows] == [("before", 300, 0, "", 0), ("meanwhile", 300, 0, "", 0)]
