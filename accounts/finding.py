@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import CharField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from accounts.matching import holds
 from accounts.models import User, UserStatus, fold
 
 BINDINGS = {
@@ -54,7 +55,7 @@ class UserFilter:
 
 def _called(text: str) -> Q:
     key = fold(text)
-    wanted = Q(username_key__contains=key) | Q(email_key__contains=key) | Q(display_name__icontains=text)
+    wanted = Q(username_key__contains=key) | Q(email_key__contains=key) | holds("display_name", text)
     if text.isdecimal() and len(text) < 19:  # what a 64-bit number takes
         wanted |= Q(pk=int(text))
     return wanted

@@ -10,6 +10,7 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from accounts.matching import holds
 from audit.services import Actor, record
 from redemptions.models import Redemption, RedemptionStatus
 from redemptions.services import code_digest
@@ -45,7 +46,7 @@ class CodeFilter:
         """Codes in no order."""
         rows = Redemption.objects.all()
         if text := self.text.strip():
-            wanted = Q(name__icontains=text) | Q(batch__icontains=text)
+            wanted = holds("name", text) | holds("batch", text)
             if text.isdecimal() and len(text) < 19:  # what a 64-bit number takes
                 wanted |= Q(pk=int(text))
             if len(text) == CODE_LENGTH:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.http import actor_of
+from accounts.matching import holds
 from accounts.models import Token, TokenStatus, User
 from accounts.refusals import BadField, CannotEnable, Refused
 from accounts.tokens import check_enabling, create_token, delete_token, set_token_status, update_token
@@ -154,7 +155,7 @@ def _listing(request: HttpRequest) -> Listing:
     if filters.is_valid():
         wanted = filters.cleaned_data
         if wanted["q"]:
-            rows = rows.filter(name__icontains=wanted["q"])
+            rows = rows.filter(holds("name", wanted["q"]))
         if wanted["status"]:
             rows = rows.filter(status=int(wanted["status"]))
     listing = Listing(request, "keys", COLUMNS, rows, order="-created", filters=filters)

@@ -59,6 +59,14 @@ def ago(seconds: int) -> SafeString | str:
     return _time(seconds, formats.ago(seconds), f"{formats.moment(seconds)} {formats.zone_name()}")
 
 
+@register.simple_tag
+def day(seconds: int) -> SafeString | str:
+    """Unix seconds as a date, the moment itself on hovering; for what needs no more."""
+    if seconds <= 0:
+        return "–"
+    return _time(seconds, formats.day(seconds), f"{formats.moment(seconds)} {formats.zone_name()}")
+
+
 def _time(seconds: int, shown: str, title: str) -> SafeString:
     machine = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, shown)
