@@ -12,7 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from console import navigation, preferences
 from console.context import NOTICE_COOKIE
 from console.guards import page, public
+from console.http import signed_in
 from console.respond import back, respond
+from console.shell.finding import things
 from options import services as option_services
 
 
@@ -67,10 +69,10 @@ def dismiss_notice(request: HttpRequest) -> HttpResponse:
 @require_safe
 def palette(request: HttpRequest) -> HttpResponse:
     """Pages that this person may open, and what is called like the words typed (`q`)."""
-    words = request.GET.get("q", "").strip()
+    words = request.GET.get("q", "").strip()[:64]
     sections = navigation.menu(request, option_services.load())
     entries = [shown for section in sections for shown in section.entries]
     found = [shown for shown in entries if words.casefold() in str(shown.entry.label).casefold()]
-    context = {"q": words, "pages": found}
+    context = {"q": words, "pages": found, "groups": things(signed_in(request), words)}
     parts = {"dialog-body": "console/shell/palette_box.html", "palette-found": "console/shell/palette_found.html"}
     return respond(request, "console/shell/palette.html", context, parts=parts)

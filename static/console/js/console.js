@@ -4,6 +4,7 @@ import "./dialogs.js";
 import "./copy.js";
 import "./toasts.js";
 import "./shortcuts.js";
+import "./palette.js";
 import "./unsaved.js";
 import "./polling.js";
 import "./picking.js";
