@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.options.urls")),
     path("", include("console.playground.urls")),
     path("", include("console.prices.urls")),
+    path("", include("console.groups.urls")),
     path("panel", RedirectView.as_view(pattern_name="keys")),
     re_path(r"^panel/(?P<rest>[a-z].*)$", RedirectView.as_view(url=PANEL, query_string=True)),
     path("i18n/setlang", shell.set_language, name="set_language"),

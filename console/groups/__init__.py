@@ -1,0 +1,1 @@
+"""/groups: groups and their factors, for root."""
