@@ -16,7 +16,8 @@ from console.fields import ModelsField, QuotaField, SearchInput
 from options.registry import Options
 
 STATUSES = [("", _("Any status")), *[(str(value), label) for value, label in TokenStatus.choices]]
-LIVES = {"hour": 3600, "day": 86_400, "month": 30 * 86_400}  # seconds
+LIVES = {"minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400}  # seconds
+PRESETS = (1, 10, 50, 100, 500, 1000)  # US dollars, offered as limits
 COUNTS = (1, 10, 20, 30, 100)  # keys made at once
 
 
@@ -44,6 +45,7 @@ class KeyForm(forms.Form):
             ("month", _("In 30 days")),
             ("day", _("In one day")),
             ("hour", _("In one hour")),
+            ("minute", _("In one minute")),
             ("at", _("At the moment below")),
         ],
     )

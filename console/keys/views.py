@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import shlex
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.confirming import confirmed_recently
 from accounts.http import actor_of
 from accounts.matching import holds
 from accounts.models import Token, TokenStatus, User
@@ -25,13 +28,15 @@ from channels_app.services import usable_models
 from console.formats import masked
 from console.guards import page
 from console.http import signed_in
-from console.keys.forms import KeyFilter, KeyForm, initial
+from console.keys.forms import PRESETS, KeyFilter, KeyForm, initial
 from console.keys.links import client_links
-from console.lists import Column, Listing
+from console.lists import PAGE_SIZES, Column, Listing
+from console.models.kinds import CHAT, kind_of
 from console.respond import back, fragment, go, respond
 from console.site import base_address
 from options import services as option_services
 
+MOST_AT_ONCE = max(PAGE_SIZES)  # keys shown together: no more can be chosen on a page
 COLUMNS = (
     Column("name", gettext_lazy("Name"), ("name",), fixed=True),
     Column("key", gettext_lazy("Key")),
@@ -142,11 +147,28 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 @page()
 @require_POST
+@confirmed_recently
 def reveal(request: HttpRequest, pk: int) -> HttpResponse:
     """One of the person's own keys, in this answer and nowhere else."""
     token = _own(request, pk)
     record(actor_of(request), "token.reveal", f"token:{pk}")
     return _respond(request, "console/keys/made.html", "console/keys/_made.html", _shown([token]), target="dialog-body")
+
+
+@page()
+@require_POST
+@confirmed_recently
+def reveal_many(request: HttpRequest) -> HttpResponse:
+    """The chosen ones (`ids`) of the person's own keys, a line each, to be copied together."""
+    chosen = [int(one) for one in request.POST.getlist("ids") if one.isdecimal() and len(one) < 19][:MOST_AT_ONCE]
+    tokens = list(Token.objects.filter(user_id=signed_in(request).pk, pk__in=chosen).order_by("-pk"))
+    if not tokens:
+        messages.warning(request, _("Choose at least one key."))
+        return go(request, back(request, reverse("keys")))
+    with transaction.atomic():
+        for token in tokens:
+            record(actor_of(request), "token.reveal", f"token:{token.pk}")
+    return _respond(request, "console/keys/made.html", "console/keys/_made.html", _shown(tokens), target="dialog-body")
 
 
 def _listing(request: HttpRequest) -> Listing:
@@ -167,8 +189,14 @@ def _listing(request: HttpRequest) -> Listing:
 def _decorated(token: Token) -> Token:
     token.masked = masked(token.key)  # type: ignore[attr-defined]
     token.shown = SHOWN.get(TokenStatus(token.status), "neutral")  # type: ignore[attr-defined]
-    token.model_count = len([name for name in token.model_names.split(",") if name])  # type: ignore[attr-defined]
+    token.model_count = len(_names(token))  # type: ignore[attr-defined]
+    limit = max(token.remain_quota, 0) + token.used_quota
+    token.used_share = 0 if token.unlimited_quota or not limit else token.used_quota * 100 // limit  # type: ignore[attr-defined]
     return token
+
+
+def _names(token: Token) -> list[str]:
+    return [name for name in token.model_names.split(",") if name]
 
 
 def _own(request: HttpRequest, pk: int) -> Token:
@@ -176,7 +204,7 @@ def _own(request: HttpRequest, pk: int) -> Token:
 
 
 def _known(user: User, token: Token | None = None) -> dict[str, Any]:
-    stored = [name for name in token.model_names.split(",") if name] if token is not None else []
+    stored = _names(token) if token is not None else []
     return {
         "options": option_services.load(),
         "models": list(dict.fromkeys([*stored, *usable_models(user.group)])),
@@ -219,9 +247,25 @@ def _shown(tokens: list[Token]) -> dict[str, Any]:
     return {
         "tokens": tokens,
         "token": tokens[0],
+        "first_call": _first_call(tokens[0]),
         "several": "\n".join(f"{token.name}    sk-{token.key}" for token in tokens),
         "options": options,
     }
+
+
+def _first_call(token: Token) -> str:
+    """The body of a call that this key may make, quoted for a shell; "" while there is no model it may chat with."""
+    model = _model_to_try(token)
+    if not model:
+        return ""
+    return shlex.quote(json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]}))
+
+
+def _model_to_try(token: Token) -> str:
+    usable = usable_models(token.user.group)
+    allowed = [name for name in usable if name in _names(token)] if token.model_names else usable
+    chatting = [name for name in allowed if kind_of(name) == CHAT]
+    return next((name for name in chatting if name == "gpt-4o-mini"), chatting[0] if chatting else "")
 
 
 def _field_of(error: Refused) -> str | None:
@@ -231,6 +275,8 @@ def _field_of(error: Refused) -> str | None:
 def _form(request: HttpRequest, form: KeyForm, context: dict[str, Any]) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
     context["return_to"] = back(request, reverse("keys"))
+    context["presets"] = PRESETS
+    context["chosen_models"] = _names(context["token"]) if "token" in context else []
     return respond(
         request, "console/keys/form.html", context, parts={"drawer-body": "console/keys/_form.html"}, status=status
     )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import html
+import json
+import shlex
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.confirming import CONFIRMED
 from accounts.models import NEVER, Token, TokenStatus, User
 from accounts.services import create_token
 from audit.models import AuditEntry
 from audit.services import SYSTEM
+from channels_app.services import create_channels
 from console.keys.links import client_links
 from options.services import set_option
 from tests.console.conftest import signed_in
@@ -195,10 +201,123 @@ def test_client_links_are_those_that_the_programs_understand() -> None:
     }
 
 
-def test_the_address_shown_is_the_operators(alice: User) -> None:
-    set_option(SYSTEM, "ServerAddress", "https://gw.example/")
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("", "http://testserver"),
+        ("https://gw.example:8443", "https://gw.example:8443"),
+        ("https://gw.example/base/", "https://gw.example/base"),
+    ],
+    ids=["unset", "port", "path"],
+)
+def test_the_links_and_the_first_call_name_the_operators_address(alice: User, address: str, server: str) -> None:
+    """Byte for byte. D12: no `null/` without a chat link, `/v1` for LobeChat, all JSON encoded; D38: no localhost."""
+    set_option(SYSTEM, "ServerAddress", address)
+    create_channels(SYSTEM, {"type": 1, "models": "gpt-4o-mini"}, ["sk-upstream"])
 
-    assert "curl https://gw.example/v1/chat/completions" in text_of(signed_in(alice).post("/token/add", FIELDS))
+    answer = signed_in(alice).post("/token/add", FIELDS)
+
+    key, encoded = alice.tokens.get().key, quote(server, safe="")
+    assert [link.address for link in answer.context["links"]] == [
+        f"https://app.nextchat.dev/#/?settings=%7B%22key%22%3A%22sk-{key}%22%2C%22url%22%3A%22{encoded}%22%7D",
+        f"ama://set-api-key?server={encoded}&key=sk-{key}",
+        f"opencat://team/join?domain={encoded}&token=sk-{key}",
+        (
+            "https://lobechat.com/chat?settings=%7B%22keyVaults%22%3A%7B%22openai%22%3A%7B%22apiKey%22%3A%22"
+            f"sk-{key}%22%2C%22baseURL%22%3A%22{encoded}%2Fv1%22%7D%7D%7D"
+        ),
+    ]
+    page = html.unescape(text_of(answer))
+    assert f"ama://set-api-key?server={encoded}&key=sk-{key}" in page
+    assert f"curl {server}/v1/chat/completions" in page
+
+
+def test_a_chat_link_of_the_operator_takes_nextchats_place(alice: User) -> None:
+    links = {link.name: link.address for link in client_links("abc", "https://gw.example", "https://chat.example/")}
+
+    assert links["NextChat"].startswith("https://chat.example/#/?settings=%7B%22key%22%3A%22sk-abc%22")
+    assert links["LobeChat"].startswith("https://lobechat.com/chat?settings=")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "model"),
+    [([], "gpt-4o-mini"), (["tts-1", "o'model"], "o'model"), (["tts-1"], None)],
+    ids=["any", "limited", "none that chats"],
+)
+def test_the_first_call_is_one_that_the_key_may_make(alice: User, chosen: list[str], model: str | None) -> None:
+    create_channels(SYSTEM, {"type": 1, "models": "a-chat,gpt-4o-mini,tts-1,o'model"}, ["sk-upstream"])
+
+    page = html.unescape(text_of(signed_in(alice).post("/token/add", {**FIELDS, "models": chosen})))
+
+    assert ("No channel serves a model that this key may chat with yet." in page) is (model is None)
+    if model:
+        command = page[page.index("curl ") : page.index("</code>", page.index("curl "))]
+        body = json.loads(shlex.split(command)[-1])
+        assert body == {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize("headers", [{}, drawer("dialog-body")], ids=["page", "dialog"])
+def test_chosen_keys_are_shown_a_line_each_to_be_copied(alice: User, adam: User, headers: dict[str, str]) -> None:
+    mine = [create_token(user_id=alice.pk, name=name, unlimited_quota=True) for name in ("one", "two", "three")]
+    theirs = create_token(user_id=adam.pk, name="theirs", unlimited_quota=True)
+
+    chosen = [mine[0].pk, mine[2].pk, theirs.pk, "x", "9" * 30]
+    answer = signed_in(alice).post("/token/reveal", {"ids": chosen}, headers=headers)
+
+    assert answer.context["several"] == f"three    sk-{mine[2].key}\none    sk-{mine[0].key}"
+    assert theirs.key not in text_of(answer)
+    assert mine[1].key not in text_of(answer)
+    assert ("<html" in text_of(answer)) == (not headers)
+    assert AuditEntry.objects.filter(action="token.reveal", actor_id=alice.pk).count() == 2
+
+
+def test_choosing_nothing_shows_nothing(alice: User) -> None:
+    answer = signed_in(alice).post("/token/reveal", {"next": "/token?q=x"})
+
+    assert (answer.status_code, answer["Location"]) == (302, "/token?q=x")
+
+
+@pytest.mark.parametrize("address", ["/token/{pk}/reveal", "/token/reveal"])
+def test_showing_a_key_asks_who_it_is_after_ten_minutes(alice: User, address: str) -> None:
+    token = create_token(user_id=alice.pk, name="work", unlimited_quota=True)
+    client = signed_in(alice)
+    session = client.session
+    session[CONFIRMED] = int(time.time()) - 601
+    session.save()
+
+    answer = client.post(
+        address.format(pk=token.pk), {"ids": [token.pk]}, headers={"referer": "http://testserver/token"}
+    )
+
+    assert (answer.status_code, answer["Location"]) == (302, "/confirm?next=%2Ftoken")
+    assert not AuditEntry.objects.filter(action="token.reveal").exists()
+
+
+def test_an_edit_shows_the_models_as_chips_and_the_usual_limits(alice: User) -> None:
+    token = create_token(user_id=alice.pk, name="work", unlimited_quota=True, model_names="gpt-4o,old-model")
+
+    page = text_of(signed_in(alice).get(f"/token/edit/{token.pk}"))
+
+    assert page.count('class="chip-button"') == 2
+    assert 'data-copy="old-model"' in page
+    assert [dollars for dollars in (1, 10, 50, 100, 500, 1000) if f'data-preset="{dollars}"' in page] == [
+        1, 10, 50, 100, 500, 1000,
+    ]  # fmt: skip
+
+
+def test_the_used_part_of_a_limit_is_shown(alice: User) -> None:
+    token = create_token(user_id=alice.pk, name="work", remain_quota=750)
+    Token.objects.filter(pk=token.pk).update(used_quota=250)
+
+    assert "25% of the limit is used" in text_of(signed_in(alice).get("/token"))
+
+
+def test_a_key_may_live_for_a_minute(alice: User) -> None:
+    before = int(time.time())
+
+    signed_in(alice).post("/token/add", {**FIELDS, "lifetime": "minute"})
+
+    assert before + 60 <= alice.tokens.get().expired_time <= int(time.time()) + 60
 
 
 def test_a_guest_is_led_back_after_signing_in() -> None:

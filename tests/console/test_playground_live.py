@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import subprocess
 from collections.abc import Iterator
 
 import httpx
@@ -107,3 +109,14 @@ def test_a_stranger_to_the_session_calls_nothing(served: Gateway, alice: Account
         answer = stranger.post("/playground/call", json={"key": alice.token_id, "request": {"model": "gpt-4o-mini"}})
 
     assert (answer.status_code, answer.headers["location"]) == (302, "/login?next=")
+
+
+def test_the_first_call_of_a_new_key_runs_as_it_stands(served: Gateway, alice: Account, browser: httpx.Client) -> None:
+    form = {"name": "laptop", "lifetime": "never", "unlimited": "on", "quota_0": "", "quota_1": "points", "count": "1"}
+    page = html.unescape(browser.post("/token/add", data=form).text)
+    command = page[page.index("curl ") : page.index("</code>", page.index("curl "))]
+
+    ran = subprocess.run(["bash", "-c", command.replace("curl ", "curl -sS ", 1)], capture_output=True, check=True)
+
+    assert json.loads(ran.stdout)["object"] == "chat.completion"
+    assert charged(served, alice) > 0

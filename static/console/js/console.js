@@ -9,6 +9,7 @@ import "./unsaved.js";
 import "./polling.js";
 import "./picking.js";
 import "./quota.js";
+import "./presets.js";
 import "./zone.js";
 import "./theme.js";
 import "./passkeys.js";
