@@ -20,7 +20,7 @@ import math
 import re
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,19 +94,19 @@ def update_balance(channel_id: int) -> float:
     return balance
 
 
-def start() -> None:
-    """Update all balances in the background. Raises AlreadyRunning."""
-    if running.start(NAME, update_all, TIMEOUT) is None:
+def start(among: Collection[int] | None = None) -> None:
+    """Update all balances in the background, or those of these channels. Raises AlreadyRunning."""
+    if running.start(NAME, lambda context: update_all(context, among), TIMEOUT) is None:
         raise AlreadyRunning
 
 
-def update_all(context: Context) -> None:
+def update_all(context: Context, among: Collection[int] | None = None) -> None:
     """Ask for every enabled channel whose provider tells; an account that is used up disables its channel.
 
     What cannot be learnt is left as it was.
     """
     rows = Channel.objects.filter(status=ChannelStatus.ENABLED, type__in=list(SOURCES)).order_by("-id")
-    channel_ids = list(rows.values_list("pk", flat=True))
+    channel_ids = [pk for pk in rows.values_list("pk", flat=True) if among is None or pk in among]
     told: dict[str, Any] = {"total": len(channel_ids), "done": 0, "updated": 0, "failed": 0, "disabled": []}
     for place, channel_id in enumerate(channel_ids):
         if context.stopping or (place and settings.POLLING_INTERVAL and context.pause(settings.POLLING_INTERVAL)):

@@ -1,4 +1,4 @@
-"""The console's list of channels: which ones match, in what order, and how their latest tests went.
+"""The console's list of channels: which ones match, and how their latest tests went.
 
 Neither keys nor configs are read. However many channels there are, a page is one query, and its tests one more.
 """
@@ -20,25 +20,7 @@ TESTED = {
     "failed": Q(test_outcome=Outcome.FAILED),
     "never": Q(test_time=0),
 }
-# Column of the list -> what it is sorted by, ascending.
-SORTS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id",),
-    "name": ("name",),
-    "type": ("type",),
-    "group": ("group",),
-    "models": ("models_count",),
-    "status": ("status", "status_time"),
-    "tested": ("test_time",),
-    "response_time": ("test_milliseconds",),
-    "balance": ("balance",),
-    "used_quota": ("used_quota",),
-    "priority": ("priority",),
-    "weight": ("weight",),
-    "tags": ("tags",),
-    "created": ("created_time",),
-}
 SEARCHED = ("name", Value("\n"), "base_url", Value("\n"), "model_names", Value("\n"), "tags")
-NEWEST = "-id"
 BELOW = "balance_below"
 PROBES = 20  # of a channel's latest tests that are shown
 
@@ -111,16 +93,10 @@ def matching(filters: Filters) -> QuerySet[Channel]:
     return rows
 
 
-def listed(filters: Filters, sort: str = NEWEST) -> QuerySet[Channel]:
-    """Rows for the list: with `models_count` and their health. `sort`: a key of SORTS, "-" before it for descending."""
+def listed(filters: Filters) -> QuerySet[Channel]:
+    """Rows for the list: with `models_count` and their health, in no order."""
     commas = Length("model_names") - Length(Replace("model_names", Value(",")))
-    counted = matching(filters).select_related("health").annotate(models_count=commas + 1)
-    return counted.order_by(*_order(sort))
-
-
-def known_sort(sort: str) -> str:
-    """`sort` where it names a column, else the newest first."""
-    return sort if sort.removeprefix("-") in SORTS else NEWEST
+    return matching(filters).select_related("health").annotate(models_count=commas + 1)
 
 
 def probes(channel_ids: Iterable[int], each: int = PROBES) -> dict[int, list[TestRunResult]]:
@@ -159,14 +135,6 @@ def _naming(rows: QuerySet[Channel], column: str, name: str) -> QuerySet[Channel
     alias = f"among_{column}"
     around = Concat(Value(","), F(column), Value(","), output_field=TextField())
     return rows.alias(**{alias: around}).filter(**{f"{alias}__contains": f",{name},"})
-
-
-def _order(sort: str) -> list[str]:
-    known = known_sort(sort)
-    columns = SORTS[known.removeprefix("-")]
-    descending = known.startswith("-")
-    order = [f"-{column}" if descending else column for column in columns]
-    return order if columns == ("id",) else [*order, NEWEST]
 
 
 def _whole(text: str) -> int:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
@@ -15,8 +12,7 @@ from channels_app.bulk import Action, Change, Line
 from channels_app.models import Channel, ChannelStatus, Outcome, TestRunResult
 from channels_app.testing import Scope
 
-HEADER = ("channel_id", "channel", "model", "outcome", "seconds", "message", "change", "tested_at")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula at the start of a cell
+COLUMNS = ("channel_id", "channel", "model", "outcome", "seconds", "message", "change", "tested_at")
 
 
 class NothingFailed(Exception):
@@ -50,30 +46,16 @@ def disable_failed(actor: Actor, run_id: int) -> list[Line]:
     return bulk.apply(actor, Change(Action.DISABLE), channel_ids, _("failed in test run #%(run)s") % {"run": run_id})
 
 
-def csv_lines(results: Iterable[TestRunResult]) -> Iterator[str]:
-    """The table as CSV (RFC 4180), a line at a time, the first with the names of the columns. Moments are in UTC."""
-    yield _csv(HEADER)
+def table(results: Iterable[TestRunResult]) -> Iterator[tuple[object, ...]]:
+    """A row of COLUMNS for each result; moments are Unix seconds, durations seconds with three decimals."""
     for result in results:
-        yield _csv(
-            (
-                result.channel_id,
-                result.channel_name,
-                result.model,
-                Outcome(result.outcome).name.lower(),
-                f"{result.milliseconds / 1000:.3f}",
-                result.message,
-                ChannelStatus(result.change).name.lower() if result.change else "",
-                datetime.fromtimestamp(result.tested_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            )
+        yield (
+            result.channel_id,
+            result.channel_name,
+            result.model,
+            Outcome(result.outcome).name.lower(),
+            f"{result.milliseconds / 1000:.3f}",
+            result.message,
+            ChannelStatus(result.change).name.lower() if result.change else "",
+            result.tested_at,
         )
-
-
-def _csv(cells: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([_harmless(cell) for cell in cells])
-    return line.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    """Texts that a spreadsheet would compute are quoted for it; upstreams and administrators write them."""
-    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -43,6 +43,7 @@ from vault.keys import CannotDecrypt
 __all__ = ["ChannelInvalid", "split_keys"]  # told here too, beside what raises and takes them
 
 MAX_REASON = 1000
+ENOUGH_TO_TELL = 16  # characters of a key of which four may be shown
 
 
 class ChannelMissing(LookupError):
@@ -108,8 +109,8 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     if "config" in columns:
         check_config(provider, columns["config"])
         stored = _stored_config(channel, columns["config"])
-        columns["config"] = config_text({**columns["config"], **kept_secrets(columns["config"], stored)})
-        if stored == json.loads(columns["config"] or "{}"):
+        columns["config"] = config_text({**columns["config"], **kept_secrets(columns["config"], stored or {})})
+        if stored is not None and stored == json.loads(columns["config"] or "{}"):
             del columns["config"]
     changed = sorted(
         name for name, value in columns.items() if name in ("key", "config") or value != getattr(channel, name)
@@ -211,6 +212,19 @@ def reveal_key(actor: Actor, channel_id: int) -> str:
     return key
 
 
+def key_ending(channel_id: int) -> str | None:
+    """The last four characters of the stored key, by which people tell keys apart; "" of one too short to tell so much,
+    or that can no longer be decrypted. None: there is no key.
+    """
+    try:
+        key = Channel.objects.values_list("key", flat=True).get(pk=channel_id)
+    except CannotDecrypt:
+        return ""
+    if not key:
+        return None
+    return key[-4:] if len(key) >= ENOUGH_TO_TELL else ""
+
+
 def usable_models(group: str) -> list[str]:
     """Names of the models that some enabled channel serves to the group, sorted."""
     return sorted(Ability.objects.filter(group=group, enabled=True).values_list("model", flat=True).distinct())
@@ -285,14 +299,14 @@ def delete_channels(channel_ids: Sequence[int]) -> None:
     Channel.objects.filter(pk__in=channel_ids).only("pk").delete()
 
 
-def _stored_config(channel: Channel, replacement: Mapping[str, str]) -> dict[str, str]:
-    """The config of the row. Lost under another secret, it counts as empty where nothing of it has to be kept."""
+def _stored_config(channel: Channel, replacement: Mapping[str, str]) -> dict[str, str] | None:
+    """The config of the row. None: lost under another secret, and nothing of it has to be kept: write it anew."""
     try:
         stored = json.loads(stored_secret(channel, "config") or "{}")
     except ChannelInvalid:
         if any(replacement.get(name) == "" for name in SECRET_MEMBERS):
             raise
-        return {}
+        return None
     except json.JSONDecodeError:
         return {}
     return stored if isinstance(stored, dict) else {}

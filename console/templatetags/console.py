@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide as draw
 
+from channels_app.models import Outcome, TestRunResult
 from console import formats
 from console.lists import Listing
 
@@ -94,6 +95,14 @@ STATES = {
 }
 
 
+TESTS = {
+    Outcome.UNKNOWN: ("neutral", Outcome.UNKNOWN.label),
+    Outcome.PASSED: ("success", Outcome.PASSED.label),
+    Outcome.FAILED: ("danger", Outcome.FAILED.label),
+    Outcome.SLOW: ("warning", Outcome.SLOW.label),
+}
+
+
 @register.simple_tag
 def badge(kind: str, text: str, title: str = "") -> SafeString:
     """A state as a word, an icon and a tint, never by colour alone. `kind`: a key of STATES."""
@@ -104,6 +113,13 @@ def badge(kind: str, text: str, title: str = "") -> SafeString:
         icon(STATES[kind], 14),
         text,
     )
+
+
+@register.simple_tag
+def outcome(result: TestRunResult) -> SafeString:
+    """How the test of a channel ended."""
+    kind, words = TESTS[Outcome(result.outcome)]
+    return badge(kind, str(words))
 
 
 @register.simple_tag

@@ -1,4 +1,4 @@
-"""The console's list: what matches, in what order, and in how many queries."""
+"""The console's list: what matches, and in how many queries."""
 
 from __future__ import annotations
 
@@ -75,29 +75,6 @@ def test_a_query_string_is_read_and_nonsense_asks_for_nothing() -> None:
     assert listing.read(asked.query()) == asked
     for nonsense in ({"type": "x", "status": "9", "tested": "maybe", "balance_below": "nan"}, {"type": "-1"}, {}):
         assert not listing.read(nonsense)
-
-
-@pytest.mark.parametrize("sort", listing.SORTS)
-def test_every_column_sorts_both_ways(three: None, sort: str) -> None:
-    up = [channel.pk for channel in listing.listed(Filters(), sort)]
-    down = [channel.pk for channel in listing.listed(Filters(), f"-{sort}")]
-    assert sorted(up) == sorted(down)
-    assert len(up) == 3
-
-
-@pytest.mark.parametrize(
-    ("sort", "expected"),
-    [
-        ("-response_time", ["Alpha 100%", "beta_x", "gamma"]),
-        ("models", ["gamma", "beta_x", "Alpha 100%"]),
-        ("status", ["Alpha 100%", "beta_x", "gamma"]),
-        ("type", ["Alpha 100%", "beta_x", "gamma"]),
-        ("key", ["gamma", "beta_x", "Alpha 100%"]),
-        ("", ["gamma", "beta_x", "Alpha 100%"]),
-    ],
-)
-def test_the_order(three: None, sort: str, expected: list[str]) -> None:
-    assert [channel.name for channel in listing.listed(Filters(), sort)] == expected
 
 
 def test_models_are_counted(three: None) -> None:

@@ -1,0 +1,1 @@
+"""/channel: the upstream accounts, what can be done with one, and with many at once."""

@@ -1,0 +1,1 @@
+"""/test-runs: tests of many channels, as they run and afterwards."""
