@@ -2,8 +2,9 @@
 
 While one transaction commits, the next one gathers; so the busier a worker is, the fewer commits a call costs. Entries
 are handed over when a turn of the event loop has brought no new one, and at the latest after GATHER: a lone call does
-not wait, a crowd goes together. The database work runs on a thread of its own with its own connection and never blocks
-the event loop.
+not wait, a crowd goes together. A hold whose call goes ahead without it (`ahead`) is kept back for a moment, so that a
+quick call is written in one piece. The database work runs on a thread of its own with its own connection and never
+blocks the event loop.
 
 A caller that is cancelled meanwhile leaves; its entry is written all the same. When the database is away, holds fail
 after `HOLD_PATIENCE`, settlements wait for it to come back (`SETTLE_PATIENCE`): no answer goes out unpaid.
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # entries in one transaction
 GATHER = 0.025  # seconds that entries wait for others as long as each turn of the event loop brings more
+AHEAD = 0.025  # seconds a hold that nobody waits for is kept back for its settlement
 HOLD_PATIENCE = 10.0  # seconds a hold, or a failure, waits for a database that is away
 MOST_NOTED = 1000  # failures that wait to be written; what comes then is lost
 SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
@@ -59,6 +61,8 @@ class Books:
         self._coming: list[_Waiting] = []  # not handed over yet; the event loop's
         self._coming_before = 0  # of these, how many there were a turn ago
         self._coming_until = 0.0  # monotonic; they are handed over then, whatever comes
+        self._ahead: dict[str, tuple[float, _Waiting]] = {}  # holds kept back, oldest first, and until when
+        self._minding = False  # a timer runs that looks at them
         self._hold_wait: float = settings.HOLD_WAIT
         self._busy: list[tuple[float, _Waiting]] = []
         self._thread = threading.Thread(target=self._run, name="books", daemon=True)
@@ -81,6 +85,8 @@ class Books:
     async def stop(self) -> None:
         """Write what is waiting, then end the thread."""
         self._closing = True
+        self._coming += [waiting for _, waiting in self._ahead.values()]
+        self._ahead.clear()
         self._hand_over()
         self._inbox.put(None)
         self._shipper.stop()
@@ -88,23 +94,63 @@ class Books:
 
     def submit(self, entry: Entry) -> asyncio.Future[Outcome]:
         """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
-        loop = self._loop
-        if loop is None or self._closing:
-            raise BooksClosed("the books are not open")
-        future: asyncio.Future[Outcome] = loop.create_future()
         now = time.monotonic()
+        waiting = self._waiting(entry, now)
+        if isinstance(entry, Settlement) and entry.hold is not None:
+            self.hurry(entry.request_id)  # its hold goes before it
+        self._enter(waiting, now)
+        return waiting.future
+
+    def ahead(self, hold: Hold) -> asyncio.Future[Outcome]:
+        """As `submit`, for a hold that its call does not wait for: kept back for the settlement, AHEAD at most."""
+        now = time.monotonic()
+        waiting = self._waiting(hold, now)
+        if not self._minding and self._loop is not None:
+            self._minding = True
+            self._loop.call_later(AHEAD, self._overdue)
+        self._ahead[hold.request_id] = now + AHEAD, waiting
+        return waiting.future
+
+    def hurry(self, request_id: str) -> None:
+        """The hold of this call is waited for after all."""
+        _, waiting = self._ahead.pop(request_id, (0.0, None))
+        if waiting is not None:
+            self._enter(waiting, time.monotonic())
+
+    def withdraw(self, request_id: str) -> bool:
+        """The call is over and costs nothing. True: its hold had been kept back until now and is never written."""
+        return self._ahead.pop(request_id, None) is not None
+
+    def _overdue(self) -> None:
+        """Hand over the holds that were kept back for long enough."""
+        self._minding = False
+        now = time.monotonic()
+        for request_id, (until, waiting) in list(self._ahead.items()):
+            if until > now:
+                if self._loop is not None:
+                    self._minding = True
+                    self._loop.call_later(until - now, self._overdue)
+                return
+            del self._ahead[request_id]
+            self._enter(waiting, now)
+
+    def _waiting(self, entry: Entry, now: float) -> _Waiting:
+        if self._loop is None or self._closing:
+            raise BooksClosed("the books are not open")
         patient = isinstance(entry, Hold)
-        waiting = _Waiting(
+        return _Waiting(
             entry,
-            future,
+            self._loop.create_future(),
             deadline=now + (SETTLE_PATIENCE if isinstance(entry, Settlement | Progress) else HOLD_PATIENCE),
             patience=now + self._hold_wait if patient else now,
         )
+
+    def _enter(self, waiting: _Waiting, now: float) -> None:
         if not self._coming:
+            assert self._loop is not None
             self._coming_before, self._coming_until = 0, now + GATHER
-            loop.call_soon(self._take_turn)
+            self._loop.call_soon(self._take_turn)
         self._coming.append(waiting)
-        return future
 
     def _take_turn(self) -> None:
         """Once a turn of the event loop while entries are coming: hand them over, or see what the next turn brings."""

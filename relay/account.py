@@ -72,7 +72,7 @@ class Account:
                 prompt_tokens=self._call.prompt_estimate,
             )
             try:
-                self._future = self._books.submit(self._hold)
+                self._future = self._books.ahead(self._hold) if self.comfortable() else self._books.submit(self._hold)
             except BooksClosed as error:
                 raise BooksAway("the gateway cannot write its books at the moment") from error
         return self._future
@@ -95,7 +95,10 @@ class Account:
     async def _outcome(self) -> Outcome:
         assert self._future is not None
         try:
-            return self._future.result() if self._future.done() else await asyncio.shield(self._future)
+            if self._future.done():
+                return self._future.result()
+            self._books.hurry(self._request_id)
+            return await asyncio.shield(self._future)
         except BooksClosed as error:
             raise BooksAway("the gateway cannot write its books at the moment") from error
 
@@ -180,6 +183,8 @@ class Account:
         if self._future is None or self.ended:
             return
         self.ended = True
+        if self._books.withdraw(self._request_id):
+            return
         try:
             outcome = await self._outcome()
         except BooksAway:

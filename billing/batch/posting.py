@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from billing.batch import failures as failing
 from billing.batch import holds as holding
+from billing.batch import outright
 from billing.batch import progress as streaming
 from billing.batch import settlements as settling
 from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
@@ -28,21 +29,31 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
     usages = Usages()
     now = int(time.time())
     with transaction.atomic(durable=True), open_cursor() as cursor:
-        failures = [(i, e) for i, e in enumerate(entries) if isinstance(e, Failure)]
+        holds: list[tuple[int, Hold]] = []
+        progresses: list[tuple[int, Progress]] = []
+        settlements: list[tuple[int, Settlement]] = []
+        failures: list[tuple[int, Failure]] = []
+        kinds: dict[type[Entry], list[Any]] = {
+            Hold: holds, Progress: progresses, Settlement: settlements, Failure: failures,
+        }  # fmt: skip
+        for i, entry in enumerate(entries):
+            kinds[type(entry)].append((i, entry))
         _lock_users(cursor, {entry.user_id for entry in entries if not isinstance(entry, Failure)})
-        settlements = [(i, e) for i, e in enumerate(entries) if isinstance(e, Settlement)]
-        progresses = [(i, e) for i, e in enumerate(entries) if isinstance(e, Progress)]
-        holds = [(i, e) for i, e in enumerate(entries) if isinstance(e, Hold)]
         if again and holds:
             holds = holding.not_yet_held(cursor, holds, outcomes)
         at_once, holds = _ended_too(holds, settlements)
+        paid: list[settling.Due] = []
         if at_once:
             if again:
                 at_once = settling.not_yet_charged(cursor, at_once, outcomes)
+            else:
+                paid = outright.pay(cursor, at_once, settlements, outcomes, now)
+                at_once = [(i, hold) for i, hold in at_once if i not in outcomes]
+                settlements = [(i, entry) for i, entry in settlements if i not in outcomes]
             holding.decide(cursor, at_once, outcomes)  # without rows, which this very transaction would delete
             settlements = settling.refuse(settlements, at_once, outcomes)
-        if settlements:
-            settling.settle(cursor, settlements, at_once, outcomes, usages, now)
+        if settlements or paid:
+            settling.settle(cursor, settlements, at_once, outcomes, usages, now, paid)
         if progresses:
             streaming.record(cursor, progresses, outcomes, now)
         if holds:

@@ -55,6 +55,31 @@ def hold_of_token(cursor: Any, token_id: int, amount: int) -> bool:
     return bool(cursor.rowcount)
 
 
+def pay_of_user(cursor: Any, user_id: int, charge: int, calls: int, least: int) -> bool:
+    """Take `charge` for so many calls if the user is enabled and has `least` to spare, which is no less."""
+    if least > BIGGEST:
+        return False
+    cursor.execute(
+        "UPDATE users SET quota = quota - %s, used_quota = used_quota + %s, request_count = request_count + %s"
+        " WHERE id = %s AND status = 1 AND quota - held >= %s",
+        (charge, charge, calls, user_id, least),
+    )
+    return bool(cursor.rowcount)
+
+
+def pay_of_token(cursor: Any, token_id: int, charge: int, least: int, limited: bool, now: int) -> bool:
+    """The same for a token, of which nothing is held for these calls. Called after `pay_of_user`."""
+    if not limited:
+        return charge_token(cursor, token_id, charge, 0, limited, now)
+    cursor.execute(
+        "UPDATE tokens SET remain_quota = CASE WHEN unlimited_quota THEN remain_quota ELSE remain_quota - %s END,"
+        " used_quota = used_quota + %s, accessed_time = %s"
+        " WHERE id = %s AND status = 1 AND (unlimited_quota OR remain_quota - held >= %s)",
+        (charge, charge, now, token_id, least),
+    )
+    return bool(cursor.rowcount)
+
+
 def charge_token(cursor: Any, token_id: int, charge: int, held: int, limited: bool, now: int) -> bool:
     """Take a charge that `held` was set aside for; False when the rest of it is not there.
 

@@ -20,7 +20,7 @@ LEDGER_COLUMNS = (
 
 
 @dataclass(slots=True)
-class _Due:
+class Due:
     """A settlement with the hold that was really open for it (0 when a sweeper was faster)."""
 
     index: int
@@ -56,10 +56,11 @@ def settle(
     outcomes: dict[int, Outcome],
     usages: Usages,
     now: int,
+    paid: list[Due],
 ) -> None:
     """Deleting the hold decides who settles: the call's own worker, or the sweeper that thought it dead.
 
-    `at_once`: holds decided in this transaction, of which there are no rows.
+    `at_once`: holds decided in this transaction, of which there are no rows. `paid`: what only has to be recorded.
     """
     fresh = {
         hold.request_id: (outcomes[i].amount, outcomes[i].amount if hold.limited else 0)
@@ -76,20 +77,20 @@ def settle(
         row[0]: -row[1]
         for row in select_in(cursor, "SELECT reference, amount FROM ledger_entries WHERE reference IN", missing)
     }
-    by_user: dict[int, list[_Due]] = defaultdict(list)
-    twice: list[tuple[int, _Due]] = []
-    ending: dict[str, _Due] = {}
+    by_user: dict[int, list[Due]] = defaultdict(list)
+    twice: list[tuple[int, Due]] = []
+    ending: dict[str, Due] = {}
     for i, entry in settlements:
         charge = entry.charge or 0
         if entry.request_id in collected:  # done before: nothing is posted twice (I3)
-            paid = collected[entry.request_id]
-            outcomes[i] = Outcome(Verdict.GRANTED, paid, max(charge - paid, 0))
+            before = collected[entry.request_id]
+            outcomes[i] = Outcome(Verdict.GRANTED, before, max(charge - before, 0))
         elif entry.request_id in ending:
             twice.append((i, ending[entry.request_id]))
         elif entry.charge is None and entry.request_id not in open_holds:
             outcomes[i] = Outcome(Verdict.GRANTED)
         else:
-            due = _Due(i, entry, *open_holds.get(entry.request_id, (0, 0)), charge)
+            due = Due(i, entry, *open_holds.get(entry.request_id, (0, 0)), charge)
             ending[entry.request_id] = due
             by_user[entry.user_id].append(due)
     for user_id in sorted(by_user):
@@ -101,10 +102,10 @@ def settle(
             _settle_each(cursor, user_id, dues, outcomes, now)
     for i, due in twice:
         outcomes[i] = outcomes[due.index]
-    _record(cursor, [due for dues in by_user.values() for due in dues], outcomes, usages, now)
+    _record(cursor, [*paid, *(due for dues in by_user.values() for due in dues)], outcomes, usages, now)
 
 
-def _settle_all(cursor: Any, user_id: int, dues: list[_Due], now: int) -> bool:
+def _settle_all(cursor: Any, user_id: int, dues: list[Due], now: int) -> bool:
     """The usual case: every charge is covered; one update for the user and one for each token."""
     charge = sum(due.charge for due in dues)
     held = sum(due.held for due in dues)
@@ -133,7 +134,7 @@ def _settle_all(cursor: Any, user_id: int, dues: list[_Due], now: int) -> bool:
     return True
 
 
-def _per_token(dues: list[_Due]) -> dict[tuple[int, bool], tuple[int, int]]:
+def _per_token(dues: list[Due]) -> dict[tuple[int, bool], tuple[int, int]]:
     """(token, limited when the call began) -> (charges, what was held of the token)."""
     sums: dict[tuple[int, bool], tuple[int, int]] = {}
     for due in sorted(dues, key=lambda due: due.entry.token_id):
@@ -143,7 +144,7 @@ def _per_token(dues: list[_Due]) -> dict[tuple[int, bool], tuple[int, int]]:
     return sums
 
 
-def _settle_each(cursor: Any, user_id: int, dues: list[_Due], outcomes: dict[int, Outcome], now: int) -> None:
+def _settle_each(cursor: Any, user_id: int, dues: list[Due], outcomes: dict[int, Outcome], now: int) -> None:
     """Some charge is more than its hold and the free balance: collect what there is, record the rest (I2)."""
     user = lock_users(cursor, [user_id]).get(user_id)
     tokens = lock_tokens(cursor, [due.entry.token_id for due in dues if due.entry.limited])
@@ -179,7 +180,7 @@ def _settle_each(cursor: Any, user_id: int, dues: list[_Due], outcomes: dict[int
             charge_token(cursor, token_id, paid, 0, limited, now)
 
 
-def _record(cursor: Any, dues: list[_Due], outcomes: dict[int, Outcome], usages: Usages, now: int) -> None:
+def _record(cursor: Any, dues: list[Due], outcomes: dict[int, Outcome], usages: Usages, now: int) -> None:
     """Ledger, log rows, channel counters and usage of what was charged; releases leave no trace."""
     charged = [due for due in dues if due.entry.charge is not None]
     if not charged:

@@ -71,3 +71,27 @@ def test_posted_again_after_a_lost_answer_nothing_changes():
 
     assert post(entries, again=True) == first
     assert everything() == before
+
+
+def test_where_one_token_is_short_the_user_is_charged_for_the_others_alone():
+    user = person(1_000)
+    rich, poor = key_of(user, remain=500), key_of(user, remain=30)
+    calls = [hold(rich, 60), hold(poor, 60, least=60), hold(rich, 40)]
+
+    outcomes = post([*calls, *(ended(call, 25) for call in calls)])
+
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.GRANTED, Verdict.TOKEN_SHORT, Verdict.GRANTED] * 2
+    assert (quota(user), now_holds(user), HoldRow.objects.count()) == (950, 0, 0)
+    for token in (rich, poor):
+        token.refresh_from_db()
+    assert (remain(rich), remain(poor)) == (450, 30)
+    check()
+
+
+def test_a_user_who_was_disabled_meanwhile_is_neither_held_nor_charged():
+    user = person(1_000)
+    call = hold(key_of(user), 60)
+    type(user).objects.filter(pk=user.pk).update(status=2)
+
+    assert [one.verdict for one in post([call, ended(call, 25)])] == [Verdict.USER_GONE, Verdict.USER_GONE]
+    assert quota(user) == 1_000

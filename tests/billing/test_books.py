@@ -482,6 +482,83 @@ async def test_whoever_hands_in_while_the_books_close_gets_an_answer():
         assert all(future.done() for future in futures)
 
 
+# --- holds that are kept back for their settlement
+
+
+def at_its_end(one: Hold, charge: int) -> Any:
+    entry = settlement(one, charge)
+    entry.hold = one
+    return entry
+
+
+async def test_a_quick_call_is_one_transaction_without_a_row_of_its_hold(monkeypatch):
+    posted: list[list[Any]] = []
+    post = batch.post
+
+    def seen(entries: Any, **named: Any) -> list[Outcome]:
+        posted.append(list(entries))
+        return post(entries, **named)
+
+    monkeypatch.setattr(batch, "post", seen)
+    user = await aside(person, 1_000)
+    one = hold(await aside(key_of, user, 900), 60)
+    async with opened() as ledger:
+        held = ledger.ahead(one)
+        settled = ledger.submit(end := at_its_end(one, 25))
+        outcomes = await asyncio.wait_for(asyncio.gather(held, settled), 5)
+
+    assert [*outcomes] == [Outcome(Verdict.GRANTED, 60), Outcome(Verdict.GRANTED, 25)]
+    assert posted == [[one, end]]
+    assert await aside(quota, user) == 975
+
+
+async def test_a_hold_that_is_kept_back_is_written_in_time_and_at_once_when_it_is_waited_for(
+    monkeypatch,
+):
+    user = await aside(person, 1_000)
+    token = await aside(key_of, user)
+    async with opened() as ledger:
+        await asyncio.wait_for(ledger.ahead(hold(token, 10)), 5)
+        await asyncio.wait_for(asyncio.gather(*(ledger.ahead(hold(token, 10)) for _ in range(3))), 5)
+        monkeypatch.setattr(books, "AHEAD", 3600)
+        waited_for = hold(token, 10)
+        future = ledger.ahead(waited_for)
+        ledger.hurry(waited_for.request_id)
+        await asyncio.wait_for(future, 5)
+        assert await aside(now_holds, user) == 50
+    await aside(HoldRow.objects.update, expires_at=0)
+    await aside(lambda: batch.post(batch.expired()))
+
+
+async def test_a_hold_that_was_kept_back_can_be_withdrawn_and_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(books, "AHEAD", 3600)
+    user = await aside(person, 1_000)
+    token = await aside(key_of, user)
+    async with opened() as ledger:
+        one, written = hold(token, 10), hold(token, 20)
+        future = ledger.ahead(one)
+        assert ledger.withdraw(one.request_id)
+        await ledger.post(written)
+        assert not ledger.withdraw(written.request_id)
+        assert not future.done()
+        assert await aside(now_holds, user) == 20
+        await ledger.post(settlement(written, None))
+
+
+async def test_what_is_kept_back_is_written_before_the_books_close(monkeypatch):
+    monkeypatch.setattr(books, "AHEAD", 3600)
+    user = await aside(person, 1_000)
+    one = hold(await aside(key_of, user), 10)
+    ledger = Books()
+    ledger.start()
+    future = ledger.ahead(one)
+    await asyncio.wait_for(ledger.stop(), 30)
+
+    assert (await asyncio.wait_for(future, 2)).amount == 10
+    assert await aside(now_holds, user) == 10
+    await aside(batch.post, [settlement(one, None)])
+
+
 # --- sweeping
 
 
