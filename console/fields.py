@@ -117,3 +117,12 @@ class ModelsField(forms.MultipleChoiceField):
 
     def valid_value(self, value: str) -> bool:
         return self.free or bool(super().valid_value(value))
+
+
+class MomentField(forms.DateTimeField):
+    """A moment in the person's own zone, typed or chosen. Cleans to an aware datetime, or None."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        typed = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M:%S")
+        super().__init__(**{"input_formats": typed, "widget": widget, **kwargs})

@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.models.urls")),
     path("", include("console.users.urls")),
     path("", include("console.codes.urls")),
+    path("", include("console.topup.urls")),
+    path("", include("console.audits.urls")),
     path("", include("console.options.urls")),
     path("", include("console.playground.urls")),
     path("", include("console.prices.urls")),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from console.fields import QuotaField, SearchInput
+from console.fields import MomentField, QuotaField, SearchInput
 from options.registry import Options
 from redemptions.listing import CodeFilter, State, batches
 from redemptions.models import Redemption, RedemptionStatus
@@ -22,7 +22,6 @@ STATES = {
     State.DISABLED: _("disabled"),
     State.USED: _("used"),
 }
-MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
 
 
 class CodesFilter(forms.Form):
@@ -58,11 +57,9 @@ class CodeForm(forms.Form):
         required=False,
         help_text=_("A label to find these codes by: a campaign, a reseller."),
     )
-    expires = forms.DateTimeField(
+    expires = MomentField(
         label=_("Expires"),
         required=False,
-        input_formats=MOMENTS,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M:%S"),
         help_text=_("From then on the code is refused. Empty: never."),
     )
 

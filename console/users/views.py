@@ -18,6 +18,7 @@ from accounts.access import mail_reset_link, sign_out_everywhere
 from accounts.adjusting import AlreadyDone, How, adjust_quota
 from accounts.creating import create_for
 from accounts.editing import update_user
+from accounts.factors import services as factors
 from accounts.finding import with_inviters
 from accounts.http import actor_of
 from accounts.management import act
@@ -160,7 +161,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
 @page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request: HttpRequest, pk: int, action: str) -> HttpResponse:
-    """promote, demote, delete, sign-out or reset: asked first, then done."""
+    """promote, demote, delete, sign-out, factors or reset: asked first, then done."""
     if action not in QUESTIONS:
         raise Http404
     person = changeable(request, pk)
@@ -172,7 +173,7 @@ def manage(request: HttpRequest, pk: int, action: str) -> HttpResponse:
         "question": question,
         "consequence": consequence,
         "verb": verb,
-        "harmless": action != "delete",
+        "harmless": action not in ("delete", "factors"),
         "typed": person.username if action == "delete" else "",
         "action": reverse("user-manage", args=[pk, action]),
         "return_to": back(request, reverse("users")),
@@ -190,6 +191,9 @@ def _try(request: HttpRequest, person: User, action: str) -> None:
         if action == "sign-out":
             ended = sign_out_everywhere(by, actor, person.pk)
             text = ngettext("%d session is ended.", "%d sessions are ended.", ended) % ended
+        elif action == "factors":
+            removed = factors.reset(by, actor, person.pk)
+            text = ngettext("%d second factor is removed.", "%d second factors are removed.", removed) % removed
         elif action == "reset":
             address = mail_reset_link(by, actor, person.pk)
             text = _("A link to choose a new password is on its way to %s.") % address
@@ -232,6 +236,13 @@ QUESTIONS = {
         _("Sign “%s” out everywhere?") % person.username,
         _("Every browser that is signed in to this account has to sign in again. API keys go on working."),
         _("Sign out everywhere"),
+    ),
+    "factors": lambda person: (
+        _("Remove the second factors of “%s”?") % person.username,
+        _(
+            "Authenticator, passkeys and recovery codes are gone: the password alone signs in, until they set up new ones."
+        ),
+        _("Remove second factors"),
     ),
     "reset": lambda person: (
         _("Send “%s” a link to choose a new password?") % person.username,

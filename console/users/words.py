@@ -30,6 +30,7 @@ CLASSES: dict[type[Exception], str | Promise] = {
     MailNotSetUp: _("No mail can be sent: no SMTP server is set up in the settings."),
 }
 RULES: dict[str, str | Promise] = {
+    "无权进行此操作，权限不足": _("Only root may do this."),
     "无权获取同级或更高等级用户的信息": _("You may not see accounts of your own role or a higher one."),
     "无权更新同权限等级或更高权限等级的用户信息": _("You may not change accounts of your own role or a higher one."),
     "无权将其他用户权限等级提升到大于等于自己的权限等级": _("You may not give somebody your own role or a higher one."),

@@ -406,3 +406,11 @@ def refusal_of(rule: Any, *arguments: Any) -> set[str]:
     except NotPermitted as refusal:
         return {str(refusal)}
     return set()
+
+
+def test_root_alone_removes_second_factors(at_adam: Client, at_root: Client, alice: User) -> None:
+    assert "Only root may do this." in text_of(at_adam.post(f"/user/{alice.pk}/factors/ask", follow=True))
+    answer = at_root.post(f"/user/{alice.pk}/factors/ask", follow=True)
+
+    assert "0 second factors are removed." in text_of(answer)
+    assert AuditEntry.objects.get(action="user.factor.reset").target == f"user:{alice.pk}"

@@ -2,6 +2,7 @@
 import "./menus.js";
 import "./dialogs.js";
 import "./copy.js";
+import "./paste.js";
 import "./toasts.js";
 import "./shortcuts.js";
 import "./palette.js";

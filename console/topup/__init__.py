@@ -1,0 +1,1 @@
+"""/topup: redeeming a code, where to get one, inviting others, and the last top-ups."""
