@@ -32,7 +32,7 @@ COLUMNS = (
     Column("ip", gettext_lazy("From where"), ("ip",)),
     Column("request", gettext_lazy("Request"), hidden=True),
 )
-SUMMARY = 80  # characters
+SUMMARY = 60  # characters
 
 
 @page(Role.ADMIN)

@@ -239,9 +239,7 @@ QUESTIONS = {
     ),
     "factors": lambda person: (
         _("Remove the second factors of “%s”?") % person.username,
-        _(
-            "Authenticator, passkeys and recovery codes are gone: the password alone signs in, until they set up new ones."
-        ),
+        _("Authenticator, passkeys and recovery codes are gone: the password alone signs in until they set up others."),
         _("Remove second factors"),
     ),
     "reset": lambda person: (

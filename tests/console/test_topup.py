@@ -8,7 +8,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from accounts.models import User
 from accounts.services import create_user, register
@@ -18,6 +17,7 @@ from billing.services import credit
 from console.topup.links import shop_address
 from options.services import set_option
 from redemptions import services
+from redemptions.models import Redemption
 from tests.console.conftest import PASSWORD, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_a_code_that_is_not_taken_says_why(alice: User, fields: dict[str, Any] |
     if fields and not code:
         code = make(expires_at=fields.get("expires_at", 0))
         if "status" in fields:
-            services.update_code(SYSTEM, services.find_code(services.Redemption.objects.get().pk).pk, fields)
+            services.update_code(SYSTEM, Redemption.objects.get().pk, fields)
 
     answer = signed_in(alice).post("/topup", {"code": code}, headers=TO_REDEEM)
 
