@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +28,25 @@ NAMES: dict[
     str, str
 ] = {}  # every variable that was asked for, and its example; what the documentation is checked against
 SECRETS: set[str] = set()  # those among them that have a `_FILE` form
+DOTENV = "ONE_API_DOTENV"  # names that came from .env, for the processes that inherit them
+SERVED = "ONE_API_SERVED"  # names that `manage.py serve` set for its workers
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable as it was read. `source`: "environment", ".env", "serve", "file" (named by NAME_FILE), "" where unset.
+
+    `value` is as written, "" of a hidden one; `default` is what holds instead where it is unset.
+    """
+
+    name: str
+    source: str
+    value: str
+    default: str
+    hidden: bool
+
+
+READ: dict[str, Variable] = {}  # what was read last, by name
 
 
 class BadVariable(SystemExit):
@@ -41,36 +61,50 @@ def load_file(folder: Path | None = None) -> None:
     """Take over what `.env` in the folder (the working directory) sets and the environment does not."""
     path = (folder or Path.cwd()) / ".env"
     if path.is_file():
+        before = set(os.environ)
         environ.Env.read_env(path)
+        names = {*_listed(DOTENV), *(set(os.environ) - before)}
+        os.environ[DOTENV] = ",".join(sorted(names))
 
 
-def _raw(name: str, example: str) -> str:
+def _listed(name: str) -> list[str]:
+    return [part for part in os.environ.get(name, "").split(",") if part]
+
+
+def _raw(name: str, example: str, default: object = "", *, hidden: bool = False) -> str:
     NAMES[name] = example
-    return os.environ.get(name, "").strip()
+    value = os.environ.get(name, "").strip()
+    source = ""
+    if value:
+        source = "serve" if name in _listed(SERVED) else ".env" if name in _listed(DOTENV) else "environment"
+    READ[name] = Variable(name, source, "" if hidden else value, "" if default is None else str(default), hidden)
+    return value
 
 
 def text(name: str, default: str = "", *, example: str) -> str:
-    return _raw(name, example) or default
+    return _raw(name, example, default) or default
 
 
 def secret(name: str, default: str = "", *, example: str) -> str:
     """The variable, or the content of the file that `<name>_FILE` names, without its last line break."""
     SECRETS.add(name)
-    value = _raw(name, example)
+    value = _raw(name, example, default, hidden=True)
     path = os.environ.get(f"{name}_FILE", "").strip()
     if not path:
         return value or default
     if value:
         raise BadVariable(f"{name}_FILE", f"{name} is set as well; set one of the two", "/run/secrets/one-api")
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or default
+        found = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        READ[name] = Variable(name, "file" if found else "", "", default, True)
+        return found or default
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadVariable(f"{name}_FILE", f"cannot read {path}: {reason}", "/run/secrets/one-api") from None
 
 
 def flag(name: str, default: bool = False, *, example: str = "true") -> bool:
-    value = _raw(name, example).lower()
+    value = _raw(name, example, str(default).lower()).lower()
     if not value:
         return default
     if value in TRUE:
@@ -81,13 +115,15 @@ def flag(name: str, default: bool = False, *, example: str = "true") -> bool:
 
 
 def integer(name: str, default: int, *, low: int = 0, high: int = 2**31 - 1, example: str) -> int:
-    found = optional_integer(name, low=low, high=high, example=example)
+    found = optional_integer(name, low=low, high=high, example=example, default=default)
     return default if found is None else found
 
 
-def optional_integer(name: str, *, low: int = 0, high: int = 2**31 - 1, example: str) -> int | None:
-    """None where the variable is not set."""
-    value = _raw(name, example)
+def optional_integer(
+    name: str, *, low: int = 0, high: int = 2**31 - 1, example: str, default: int | None = None
+) -> int | None:
+    """None where the variable is not set; `default` is only told."""
+    value = _raw(name, example, default)
     if not value:
         return None
     try:
@@ -100,7 +136,7 @@ def optional_integer(name: str, *, low: int = 0, high: int = 2**31 - 1, example:
 
 
 def number(name: str, default: float, *, low: float, high: float, example: str) -> float:
-    value = _raw(name, example)
+    value = _raw(name, example, f"{default:g}")
     if not value:
         return default
     try:
@@ -150,7 +186,8 @@ def handed_on(name: str) -> str:
 
 def for_child(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment for a process that takes this one's place or is started by it."""
-    return {**os.environ, **changes}
+    new = sorted(name for name, value in changes.items() if os.environ.get(name) != value)
+    return {**os.environ, **changes, SERVED: ",".join(new)}
 
 
 def _shown(value: str) -> str:

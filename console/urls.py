@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.channels.urls")),
     path("", include("console.channel_form.urls")),
     path("", include("console.test_runs.urls")),
+    path("", include("console.runtime.urls")),
     path("panel", RedirectView.as_view(pattern_name="keys")),
     re_path(r"^panel/(?P<rest>[a-z].*)$", RedirectView.as_view(url=PANEL, query_string=True)),
     path("i18n/setlang", shell.set_language, name="set_language"),

@@ -66,19 +66,19 @@ class Command(BaseCommand):
         if told:
             self.stdout.write(told)
         connections.close_all()
-        workers = options["workers"] or settings.WORKERS or _workers()
+        workers = 1 if options["server"] == "daphne" else options["workers"] or settings.WORKERS or _workers()
         environment = env.for_child(
             {
                 "DJANGO_SETTINGS_MODULE": "config.settings",
                 "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), env.handed_on("PYTHONPATH")])),
                 "LOG_DIR": log_dir,
                 "ONE_API_STARTED": str(settings.START_TIME),
+                "ONE_API_WORKERS": str(workers),
                 "GRACEFUL_TIMEOUT": str(settings.GRACEFUL_TIMEOUT),
             }
         )
         if options["server"] == "daphne":
             command = _daphne(options["host"], port)
-            workers = 1
         else:
             command = _gunicorn(options["host"], port, workers)
         self.stdout.write(f"One API {VERSION} on http://{options['host']}:{port} with {workers} worker(s)")

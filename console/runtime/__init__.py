@@ -1,0 +1,1 @@
+"""/runtime: what this node runs with, for root; nothing can be changed here."""
