@@ -80,7 +80,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("prices", _("Prices"), "badge-dollar-sign", "/prices", ROOT),
             Entry("groups", _("Groups"), "layers", "/groups", ROOT),
-            Entry("options", _("Settings"), "settings", "/setting/operation", ROOT, "s"),
+            Entry("options", _("Settings"), "settings", "/setting", ROOT, "s"),
             Entry("runtime", _("Runtime"), "activity", "/runtime", ROOT),
             Entry("admin:index", _("Raw tables"), "database", "/django-admin", ROOT),
         ),
