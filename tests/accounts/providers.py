@@ -14,14 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-REDIRECTS = {"lark": "https://gateway.example/oauth/lark", "oidc": "https://gateway.example/oauth/oidc"}
+HOME = "https://gateway.example"
+REDIRECTS = {"lark": "/oauth/lark", "oidc": "/oauth/oidc"}  # GitHub is not told
+AUTHORIZE = {"/login/oauth/authorize": "github", "/open-apis/authen/v1/authorize": "lark", "/oidc/authorize": "oidc"}
 TOKEN_PATHS = {
     "/login/oauth/access_token": "github",
     "/open-apis/authen/v2/oauth/token": "lark",
@@ -51,6 +54,8 @@ class Provider:
     """`instead` maps a path to a function that answers in place of the protocol."""
 
     url: str = ""
+    home: str = HOME  # of the gateway
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)  # provider → who sits before the browser
     asked: list[Asked] = field(default_factory=list)
     codes: dict[str, Grant] = field(default_factory=dict)
     tokens: dict[str, Grant] = field(default_factory=dict)
@@ -70,6 +75,21 @@ class Provider:
 
     def paths(self) -> list[str]:
         return [urlsplit(asked.path).path for asked in self.asked]
+
+    def authorize(self, provider: str, query: dict[str, str]) -> str:
+        """The page on which a person agrees: a link back, as the protocol says, to an address that was registered."""
+        back = f"{self.home}/oauth/{provider}"
+        assert query["client_id"] == "the client"
+        assert query.get("redirect_uri", back) == back
+        assert query["code_challenge_method"] == "S256"
+        assert (len(query["state"]), len(query["code_challenge"])) == (12, 43)
+        if provider == "oidc":
+            assert (query["response_type"], query["scope"]) == ("code", "openid profile email")
+            assert len(query["nonce"]) >= 32
+        code = self.code(
+            provider, self.people[provider], challenge=query["code_challenge"], nonce=query.get("nonce", "")
+        )
+        return f"{back}?{urlencode({'code': code, 'state': query['state']})}"
 
     def answer(self, handler: Any) -> tuple[int, Any]:
         asked = self.asked[-1]
@@ -115,7 +135,7 @@ class Provider:
             grant is None
             or grant.provider != provider
             or who != ("the client", "the secret")
-            or sent.get("redirect_uri") != REDIRECTS.get(provider)
+            or sent.get("redirect_uri") != (self.home + REDIRECTS[provider] if provider in REDIRECTS else None)
             or (provider != "github" and sent.get("grant_type") != "authorization_code")
             or (grant.challenge and _challenge(sent.get("code_verifier", "")) != grant.challenge)
         )
@@ -161,6 +181,12 @@ def providing(context: Any = None) -> Iterator[Provider]:
             provider.asked.append(Asked(self.command, self.path, dict(self.headers), body))
             if special := provider.instead.get(urlsplit(self.path).path):
                 special(self)
+                return
+            parts = urlsplit(self.path)
+            if parts.path in AUTHORIZE:
+                link = provider.authorize(AUTHORIZE[parts.path], dict(parse_qsl(parts.query)))
+                page = f"<!DOCTYPE html><title>Provider</title><a id='agree' href='{escape(link)}'>Agree</a>"
+                say(self, 200, page.encode(), Content_Type="text/html")
                 return
             status, answer = provider.answer(self)
             say(self, status, json.dumps(answer).encode())
