@@ -33,10 +33,14 @@ class QuotaWidget(forms.MultiWidget):
         super().__init__(
             [
                 forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal", "data-quota": ""}),
-                forms.Select(choices=units, attrs={"data-quota-unit": ""}),
+                forms.Select(choices=units, attrs={"data-quota-unit": "", "aria-label": _("Unit")}),
             ]
         )
         self.per_unit = Decimal(1)
+
+    def id_for_label(self, id_: str) -> str:
+        """The label is that of the amount; Django would name none of the two."""
+        return f"{id_}_0" if id_ else ""
 
     def decompress(self, value: Any) -> list[Any]:
         return [value, "points"]

@@ -1,6 +1,9 @@
-"""What a session's browser calls itself, in words. Pure."""
+"""What a session's browser calls itself, and how it was begun, in words. Pure."""
 
 from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 SYSTEMS = (
@@ -12,6 +15,23 @@ SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+
+
+WAYS: dict[str, str | Promise] = {
+    "password": _("password"),
+    "passkey": _("passkey"),
+    "totp": _("authenticator app"),
+    "recovery_codes": _("recovery code"),
+    "github": "GitHub",
+    "lark": _("Lark"),
+    "oidc": "OpenID Connect",
+    "wechat": _("WeChat"),
+}
+
+
+def way(method: str) -> str:
+    """How somebody signed in (`UserSession.method`): `password+totp` is "password, authenticator app"."""
+    return ", ".join(str(WAYS.get(part, part)) for part in method.split("+") if part)
 
 
 def device(user_agent: str) -> str:

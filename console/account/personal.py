@@ -24,7 +24,7 @@ from api import throttling
 from billing.models import EntryKind, LedgerEntry
 from console import preferences
 from console.account import human, providers
-from console.account.device import device
+from console.account.device import device, way
 from console.account.forms import (
     AppearanceForm,
     BindEmailForm,
@@ -193,6 +193,7 @@ def _page(request: SignedInRequest, *, status: int | None = None, **bound: forms
     alive = list(sessions.live(user.pk)[:100])
     for one in alive:
         one.device = device(one.user_agent)  # type: ignore[attr-defined]
+        one.way = way(one.method)  # type: ignore[attr-defined]
         one.here = one.session_key == request.session.session_key  # type: ignore[attr-defined]
     appearance = {"theme": wants.theme, "density": wants.density, "page_size": str(wants.page_size), "zone": wants.zone}
     context: dict[str, Any] = {

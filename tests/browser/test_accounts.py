@@ -27,6 +27,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "alice's password"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def database_first(django_db_setup: None) -> None:
+    """Made before Chromium starts, and gone after it."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def orm_beside_playwright() -> Iterator[None]:
     """Playwright keeps an event loop in this thread, and Django would refuse its database there."""

@@ -17,6 +17,7 @@ from accounts.services import create_user
 from accounts.wishes import wishes_of
 from api import turnstile
 from audit.services import SYSTEM
+from console.account.device import device
 from notices import codes
 from notices.codes import Purpose
 from notices.models import OutboxMessage
@@ -398,3 +399,25 @@ def test_an_account_without_a_password_sets_one_after_a_recent_proof() -> None:
     assert answer["Location"] == "/setting"
     assert User.objects.get(pk=user.pk).check_password("a good password")
     assert late(client).get("/setting").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox, Windows"),
+        ("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36", "Chrome, Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari, iPhone"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge, Windows"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_a_browser_is_named_in_words(says: str, words: str) -> None:
+    assert device(says) == words
+
+
+def test_how_a_session_was_begun_is_said_in_words(alice: User) -> None:
+    client = signed_in(alice)
+    UserSession.objects.update(method="password+totp", user_agent="curl/8.5.0")
+
+    assert "password, authenticator app" in text_of(client.get("/setting"))

@@ -45,7 +45,7 @@ async function ask(form) {
 }
 
 function prepare(form) {
-  if (form.dataset.ready) return;
+  if ("ready" in form.dataset) return;
   form.dataset.ready = "";
   const button = form.querySelector("button");
   const failed = form.querySelector("[data-passkey-error]");
