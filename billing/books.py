@@ -34,6 +34,7 @@ GATHER = 0.025  # seconds that entries wait for others as long as each turn of t
 AHEAD = 0.025  # seconds a hold that nobody waits for is kept back for its settlement
 HOLD_PATIENCE = 10.0  # seconds a hold, or a failure, waits for a database that is away
 MOST_NOTED = 1000  # failures that wait to be written; what comes then is lost
+GENERATED = (Settlement, Progress)  # they tell of what an upstream has made already
 SETTLE_PATIENCE = 120.0  # seconds a finished call waits for it
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two attempts on a database that is away or busy
 BUSY_PAUSE = 0.05  # seconds until a hold that other calls stand in the way of is tried again
@@ -141,7 +142,7 @@ class Books:
         return _Waiting(
             entry,
             self._loop.create_future(),
-            deadline=now + (SETTLE_PATIENCE if isinstance(entry, Settlement | Progress) else HOLD_PATIENCE),
+            deadline=now + (SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE),
             patience=now + self._hold_wait if patient else now,
         )
 

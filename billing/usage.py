@@ -8,7 +8,7 @@ from dataclasses import dataclass
 MOST_TOLD = 10**10 - 1  # tokens of one kind, as a log row shows them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; not frozen, because that makes each one several times as dear
 class Usage:
     """Tokens of one call. `estimated`: the upstream named none, so they are our own count.
 

@@ -20,9 +20,9 @@ COMFORT = 20  # a caller with so many times the hold in hand is not made to wait
 
 def refusal(outcome: Outcome) -> RelayError | None:
     """Why a hold was not granted, in the contract's words."""
+    if outcome.verdict is Verdict.GRANTED:
+        return None
     match outcome.verdict:
-        case Verdict.GRANTED:
-            return None
         case Verdict.USER_GONE:
             return Forbidden("用户已被封禁")
         case Verdict.TOKEN_GONE:
@@ -153,7 +153,7 @@ class Account:
                     "model_name": charging.logged_model(call, attempt),
                     "prompt_tokens": usage.prompt_tokens,
                     "completion_tokens": usage.completion_tokens,
-                    "content": log_content(attempt.price, call.mode.value),
+                    "content": log_content(attempt.price, call.mode),
                     "elapsed_time": int((time.monotonic() - self.started) * 1000),
                     "is_stream": call.stream,
                     "system_prompt_reset": attempt.system_prompt_reset,
@@ -165,7 +165,8 @@ class Account:
                     "error_code": ending.error_code,
                     "first_token_time": self._first_token_time(),
                     "upstream_model": told.upstream_model(call, attempt),
-                    **told.origin(call.ip, call.headers),
+                    "ip": told.address(call.ip),
+                    "user_agent": told.agent(call.headers),
                 },
                 logged=self._options["LogConsumeEnabled"],
                 hold=hold,

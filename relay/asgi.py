@@ -22,18 +22,26 @@ JSON = (b"content-type", b"application/json; charset=utf-8")
 
 def read_head(scope: Scope, trusted_proxies: tuple[Network, ...]) -> Head:
     """The request's head. Of a header that comes twice the first counts; but hops may each write a line."""
-    headers: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        name = raw.decode("latin-1")
-        if name not in headers:
-            headers[name] = value.decode("latin-1")
-        elif name == "x-forwarded-for":
-            headers[name] += "," + value.decode("latin-1")
+    lines = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in lines}
+    if len(headers) < len(lines):
+        headers = _first_of_each(lines)
     peer = scope["client"][0] if scope.get("client") else ""
     ip = client_ip(peer, headers.get("x-forwarded-for"), headers.get("x-real-ip"), trusted_proxies)
     path = scope["path"]
     raw = scope.get("raw_path") or path.encode()
     return Head(scope["method"], path, raw.decode("latin-1"), scope["query_string"].decode("latin-1"), headers, ip)
+
+
+def _first_of_each(lines: Headers) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw, value in lines:
+        name = raw.decode("latin-1")
+        if name not in headers:
+            headers[name] = value.decode("latin-1")
+        elif name == "x-forwarded-for":
+            headers[name] += "," + value.decode("latin-1")
+    return headers
 
 
 async def read_body(receive: Receive, head: Head, limit: int) -> bytes:

@@ -5,7 +5,7 @@ Formulas: relay contract, section 6, in decimals (`billing.pricing`); docs/prici
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from billing import pricing
 from billing.images import upstream_name
@@ -20,8 +20,7 @@ TRANCHE = 4096  # completion tokens a stream holds at first, and by which it gro
 ASSUMED = 4096  # completion tokens a plain call without a maximum is taken to cost, where the balance bears it
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """Points a call should hold, and the least it can start with."""
 
     amount: int

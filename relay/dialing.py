@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import certifi
@@ -27,8 +27,7 @@ class CannotDial(ConnectionError):
     """The address or the proxy cannot be used, or the proxy refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Where a connection leads; what is equal can share one."""
 
     tls: bool

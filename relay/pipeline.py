@@ -16,11 +16,11 @@ import time
 from collections.abc import Awaitable
 
 from accounts.callers import Caller
-from billing.batch import Outcome
+from billing.batch import Outcome, Verdict
 from billing.pricing import Usage
 from channels_app.snapshot import Route, Snapshot
 from relay import passages, reading, stored
-from relay.account import Account, refusal
+from relay.account import Account
 from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Receive, Reply, read_body
 from relay.authenticate import check_model
@@ -181,7 +181,7 @@ class Relay:
             attempt.max_tokens = self._lower_maximum(attempt)
 
     def _cut_if_refused(self, future: asyncio.Future[Outcome]) -> None:
-        if future.cancelled() or future.exception() is not None or refusal(future.result()) is not None:
+        if future.cancelled() or future.exception() is not None or future.result().verdict is not Verdict.GRANTED:
             self._lifeline.cut(_HoldRefused())
 
     async def _secured(self) -> None:

@@ -55,7 +55,7 @@ def _messages(messages: list[dict[str, Any]]) -> tuple[int, int]:
             if name == "role":
                 continue
             if isinstance(value, str):
-                size += len(value.encode(errors="replace"))
+                size += len(value) if value.isascii() else len(value.encode(errors="replace"))
             elif isinstance(value, list):
                 for part in value:
                     part_size, part_extra = _part(part)

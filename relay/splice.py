@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from relay.errors import BadRequest
 
 _WHITE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+LONGEST = 64  # characters of a name that is remembered
 DEEPEST = 254  # levels that orjson writes; it reads 1,024
 
 
@@ -55,9 +57,16 @@ def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
     if b"\\u" in body or b"\\/" in body:
         return True
     for name in document:
-        if body.count(b'"%b"' % name.encode()) != 1 or not name.isprintable() or '"' in name or "\\" in name:
+        written = _written(name) if len(name) <= LONGEST else b""
+        if not written or body.count(written) != 1:
             return True
     return False
+
+
+@lru_cache(maxsize=1024)
+def _written(name: str) -> bytes:
+    """A member's name as it stands in a body, b"" where there is more than one way to write it."""
+    return b'"%b"' % name.encode() if name.isprintable() and '"' not in name and "\\" not in name else b""
 
 
 def members(text: str) -> list[tuple[str, int, int]]:

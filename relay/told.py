@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 from relay.errors import RelayError
 from relay.types import Attempt, Call, Caller, Head
@@ -19,8 +19,7 @@ MAX_IP, MAX_AGENT, MAX_CODE, MAX_MODEL, MAX_MESSAGE = 45, 120, 64, 191, 1000  # 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """`status` is what the caller got; `error_code` is "" unless something failed after the answer had begun."""
 
     status: int = OK
@@ -56,9 +55,17 @@ def upstream_model(call: Call, attempt: Attempt) -> str:
     return "" if attempt.model == call.model else attempt.model[:MAX_MODEL]
 
 
-def origin(ip: str, headers: Mapping[str, str]) -> dict[str, Any]:
+def origin(ip: str, headers: Mapping[str, str]) -> dict[str, str]:
     """Columns of the log row: where a call came from."""
-    return {"ip": clean(ip, MAX_IP), "user_agent": clean(headers.get("user-agent", ""), MAX_AGENT)}
+    return {"ip": address(ip), "user_agent": agent(headers)}
+
+
+def address(ip: str) -> str:
+    return clean(ip, MAX_IP)
+
+
+def agent(headers: Mapping[str, str]) -> str:
+    return clean(headers.get("user-agent", ""), MAX_AGENT)
 
 
 @lru_cache(maxsize=4096)

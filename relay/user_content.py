@@ -176,7 +176,7 @@ class UserContent:
             lines.append(f"Proxy-Authorization: {credentials}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
         for left, way in zip(range(min(len(ways), TRIED), 0, -1), ways, strict=False):
-            destination = replace(target.destination, address=way)
+            destination = target.destination._replace(address=way)
             answer = Answer(self._clients, replace(target, destination=destination), head, b"", bodiless=False)
             try:
                 await answer.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(slots=True)
@@ -101,8 +101,7 @@ class Verdict(Enum):
     TOKEN_GONE = "token_gone"  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an entry. `amount`: points held (Hold, Progress) or collected (Settlement)."""
 
     verdict: Verdict

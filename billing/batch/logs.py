@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -14,25 +15,26 @@ from billing.batch.sql import insert
 
 OK = 200  # a status of 0 would say that the line is not in the sums of usage (billing.usage_catch_up)
 CONSUME, ERROR = 2, 6  # of LogType; plain numbers on the hot path
+# What an entry's `log` may tell, and what stands for it where it does not.
+NOT_TOLD: dict[str, Any] = {
+    "content": "", "username": "", "token_name": "", "model_name": "", "elapsed_time": 0, "is_stream": False,
+    "system_prompt_reset": False, "estimated": False, "usage_details": "", "group": "", "ip": "", "status": OK,
+    "error_code": "", "first_token_time": 0, "upstream_model": "", "user_agent": "",
+}  # fmt: skip
 LOG_COLUMNS = (
-    "user_id", "created_at", "type", "content", "username", "token_name", "token_id", "model_name", "quota",
-    "prompt_tokens", "completion_tokens", "channel_id", "request_id", "elapsed_time", "is_stream",
-    "system_prompt_reset", "estimated", "uncollected", "usage_details", "cached_tokens", "group", "ip", "status",
-    "error_code", "first_token_time", "upstream_model", "user_agent",
+    "user_id", "created_at", "type", "token_id", "channel_id", "request_id", "quota", "uncollected", "prompt_tokens",
+    "completion_tokens", "cached_tokens", *NOT_TOLD,
 )  # fmt: skip
+_told = itemgetter(*NOT_TOLD)
 
 
 def log_row(kind: int, entry: Settlement | Failure, quota: int, uncollected: int, now: int) -> tuple[Any, ...]:
     """The values of LOG_COLUMNS. Numbers an upstream reports may be larger than a column: the largest that fits."""
-    told = entry.log.get
+    log = entry.log
     return (
-        entry.user_id, now, kind, told("content", ""), told("username", ""), told("token_name", ""), entry.token_id,
-        told("model_name", ""), quota, min(told("prompt_tokens", 0), BIGGEST),
-        min(told("completion_tokens", 0), BIGGEST), entry.channel_id, entry.request_id, told("elapsed_time", 0),
-        told("is_stream", False), told("system_prompt_reset", False), told("estimated", False), uncollected,
-        told("usage_details", ""), min(told("cached_tokens", 0), BIGGEST), told("group", ""), told("ip", ""),
-        told("status", OK), told("error_code", ""), told("first_token_time", 0), told("upstream_model", ""),
-        told("user_agent", ""),
+        entry.user_id, now, kind, entry.token_id, entry.channel_id, entry.request_id, quota, uncollected,
+        min(log.get("prompt_tokens", 0), BIGGEST), min(log.get("completion_tokens", 0), BIGGEST),
+        min(log.get("cached_tokens", 0), BIGGEST), *_told(NOT_TOLD | log),
     )  # fmt: skip
 
 

@@ -38,10 +38,10 @@ class Usages:
     """What one transaction adds. Empty is nothing to write."""
 
     def __init__(self) -> None:
-        self._sums: dict[Of, list[int]] = {}
+        self._added: dict[Of, list[Sequence[int]]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._sums)
+        return bool(self._added)
 
     def settled(self, entry: Settlement, charge: int) -> None:
         told = entry.log.get
@@ -61,17 +61,17 @@ class Usages:
 
     def add(self, key: Of, numbers: Sequence[int]) -> None:
         """`numbers` as in SUMS."""
-        sums = self._sums.get(key)
-        if sums is None:
-            self._sums[key] = list(numbers)
+        added = self._added.get(key)
+        if added is None:
+            self._added[key] = [numbers]
         else:
-            for i, number in enumerate(numbers):
-                sums[i] += number
+            added.append(numbers)
 
     def write(self, cursor: Any, moment: int) -> None:
         """Into the hour and the day of this moment (Unix seconds)."""
+        sums = {key: tuple(map(sum, zip(*added, strict=True))) for key, added in self._added.items()}
         for table, period, length in PERIODS:
-            upsert(cursor, table, period, {(moment - moment % length, *key): sums for key, sums in self._sums.items()})
+            upsert(cursor, table, period, {(moment - moment % length, *key): sums[key] for key in sums})
 
 
 def upsert(cursor: Any, table: str, period: str, rows: Mapping[tuple[Any, ...], Sequence[int]]) -> None:

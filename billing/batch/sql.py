@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -63,9 +64,7 @@ def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Seque
     while start < len(rows):
         count = min(MOST_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
         part = rows[start : start + count]
-        cursor.execute(
-            _insertion(connection.vendor, table, columns, count, ending), [value for row in part for value in row]
-        )
+        cursor.execute(_insertion(connection.vendor, table, columns, count, ending), list(chain.from_iterable(part)))
         start += count
 
 
