@@ -275,7 +275,7 @@ def find_key(request: HttpRequest) -> HttpResponse:
 
 
 def _listing(request: HttpRequest) -> Listing:
-    form = ChannelFilter(request.GET, offered=listing.facets())
+    form = ChannelFilter(request.GET, offered=listing.facets(), auto_id="filter_%s")
     return Listing(request, "channels", COLUMNS, listing.listed(form.filters()), order="-id", filters=form)
 
 

@@ -5,6 +5,7 @@ function prepare(root) {
   for (const select of root.querySelectorAll("select[data-choose-one]")) {
     if (select.tomselect || !window.TomSelect) continue;
     new window.TomSelect(select, { maxOptions: 200, searchField: ["text"], render: { no_results: null } });
+    select.setAttribute("aria-hidden", "true");
   }
 }
 

@@ -11,6 +11,7 @@ function enhance(root) {
       hideSelected: true,
       render: { no_results: null },
     });
+    select.setAttribute("aria-hidden", "true"); // what has taken its place has its label
   }
 }
 
