@@ -43,13 +43,14 @@ def access_token(user_id: int) -> str:
     return renew_access_token(user_id, SYSTEM)
 
 
-def session(user_id: int) -> str:
-    """The session cookie of a browser in which the user just signed in."""
+def session(user_id: int, confirmed: bool = False) -> str:
+    """The session cookie of a browser in which the user just signed in; `confirmed`: having shown who they are."""
     from importlib import import_module
 
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
+    from accounts.confirming import CONFIRMED
     from accounts.http import BACKEND
     from accounts.models import User
 
@@ -57,6 +58,8 @@ def session(user_id: int) -> str:
     store[SESSION_KEY] = str(user_id)
     store[BACKEND_SESSION_KEY] = BACKEND
     store[HASH_SESSION_KEY] = User.objects.get(pk=user_id).get_session_auth_hash()
+    if confirmed:
+        store[CONFIRMED] = int(time.time())
     store.create()
     return str(store.session_key)
 

@@ -91,3 +91,89 @@ def test_without_script_the_playground_answers_on_the_page(visit: MakeWindow, co
 
     expect(page.locator(".turn.assistant .turn-text")).not_to_be_empty()
     expect(page.locator(".turn-facts")).to_contain_text("$0.")
+
+
+def test_a_whole_page_of_the_operators_runs_apart_from_the_console(visit: MakeWindow, console: Gateway) -> None:
+    page_of_operator = (
+        "<!doctype html><title>Ours</title><style>p { color: red }</style><p id=told></p><script>"
+        "let told = []; try { told.push(parent.document.title) } catch (e) { told.push('no parent') }"
+        "try { told.push(document.cookie) } catch (e) { told.push('no cookie') }"
+        "document.getElementById('told').textContent = told.join(', ')</script>"
+    )
+    console.operator("option", key="HomePageContent", value=page_of_operator)
+    try:
+        page = visit().open("/")
+        expect(page.frame_locator("iframe").locator("#told")).to_have_text("no parent, no cookie")
+        page = visit(width=375).open("/content/home/")
+        expect(page.locator("#told")).to_have_text("Ours, no cookie")  # by itself it is its own parent
+    finally:
+        console.operator("option", key="HomePageContent", value="")
+
+
+def test_a_notice_is_put_away_and_read_again(visit: MakeWindow, console: Gateway) -> None:
+    console.operator("option", key="Notice", value="Down on **Sunday**")
+    try:
+        page = visit().open("/about")
+        expect(page.locator("main aside strong")).to_have_text("Sunday")
+        page.click("main aside button")
+        expect(page.locator("main aside")).to_have_count(0)
+        page.click("a[data-help]")
+        expect(page.locator("#notices + .prose strong")).to_have_text("Sunday")
+    finally:
+        console.operator("option", key="Notice", value="")
+
+
+def test_the_search_over_everything_is_walked_by_keys(visit: MakeWindow, console: Gateway) -> None:
+    alice = console.new_user(OPENING, name="sapphire")
+    window = visit()
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/models")
+
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-words")).to_be_focused()
+    page.keyboard.type("sapph")
+    expect(page.locator("#palette-found .palette-list a")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#palette-found .palette-list a")).to_be_focused()
+    assert window.findings() == []
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("sapphire")
+
+
+def test_question_mark_opens_the_help(visit: MakeWindow) -> None:
+    page = visit().open("/about")
+
+    page.keyboard.press("?")
+
+    expect(page.locator("h1")).to_have_text("Help")
+
+
+def test_chosen_keys_are_copied_together(visit: MakeWindow, console: Gateway) -> None:
+    alice = console.new_user(OPENING, name="first")
+    second = console.operator("token", user_id=alice.id, name="second")
+    window = visit()
+    console.operator("keep_password", user_id=alice.id)
+    window.use_session(console.operator("session", user_id=alice.id, confirmed=True))
+    page = window.open("/token")
+
+    expect(page.locator("[data-bulk-bar]")).to_be_hidden()
+    page.check("[data-pick-all]")
+    expect(page.locator("[data-chosen]")).to_have_text("2")
+    page.click("[data-bulk-bar] button")
+
+    expect(page.locator("#dialog textarea")).to_have_value(f"second    sk-{second['key']}\nfirst    sk-{alice.key}")
+    assert window.findings() == []
+
+
+def test_a_usual_limit_is_a_click(visit: MakeWindow, console: Gateway) -> None:
+    alice = console.new_user(OPENING)
+    window = visit()
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/token/add")
+
+    page.click("[data-preset='50']")
+
+    expect(page.locator("[name=unlimited]")).not_to_be_checked()
+    expect(page.locator("[name=quota_0]")).to_have_value("50")
+    expect(page.locator("[name=quota_1]")).to_have_value("dollars")
+    expect(page.locator("[data-quota-shown]")).to_have_text("25000000 points")

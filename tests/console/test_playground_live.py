@@ -6,16 +6,18 @@ import html
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from tests import server
 from tests.databases import Database
-from tests.fake_upstream import FakeUpstream
+from tests.fake_upstream import FakeUpstream, in_text
 from tests.server import Account, Gateway
 
 OPENING = 1_000_000
+MOST_AT_ONCE = 64  # requests in Django at a time (config.asgi)
 SPEECH = [{"role": "user", "content": "Hello"}]
 
 
@@ -120,3 +122,35 @@ def test_the_first_call_of_a_new_key_runs_as_it_stands(served: Gateway, alice: A
 
     assert json.loads(ran.stdout)["object"] == "chat.completion"
     assert charged(served, alice) > 0
+
+
+def test_who_leaves_a_stream_half_way_pays_for_what_was_said(
+    served: Gateway, alice: Account, browser: httpx.Client, upstream: FakeUpstream
+) -> None:
+    orders = in_text(usage=None, text="word ", times=400, events=400, pace=20)
+    wanted = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": orders}], "stream": True}
+
+    with browser.stream("POST", "/playground/call", json={"key": alice.token_id, "request": wanted}) as answer:
+        for number, _line in enumerate(answer.iter_lines()):
+            if number == 20:
+                break
+
+    assert upstream.wait_idle(5)["cancelled"] == 1
+    assert charged(served, alice) > 0
+    (row,) = served.books().logs(alice.id)
+    assert 0 < row.completion_tokens < 400
+
+
+def test_many_streams_leave_the_console_free(served: Gateway, alice: Account, browser: httpx.Client) -> None:
+    """More streams than Django takes requests at once: none holds a place there."""
+    orders = in_text(events=4, pace=700)
+    wanted = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": orders}], "stream": True}
+    body = {"key": alice.token_id, "request": wanted}
+
+    with ExitStack() as stack:
+        for _number in range(MOST_AT_ONCE + 6):
+            client = stack.enter_context(httpx.Client(base_url=served.base_url, timeout=30, cookies=browser.cookies))
+            client.headers.update(browser.headers)
+            answer = stack.enter_context(client.stream("POST", "/playground/call", json=body))
+            assert answer.status_code == 200
+        assert browser.get("/playground").status_code == 200
