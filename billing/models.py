@@ -125,12 +125,15 @@ class Log(models.Model):
         verbose_name = _("log line")
         verbose_name_plural = _("log lines")
         indexes = [
-            models.Index(fields=["user_id", "id"], name="log_user"),
             models.Index(fields=["created_at", "type"], name="log_created_type"),
-            models.Index(fields=["model_name", "username"], name="log_model_username"),
-            models.Index(fields=["token_name"], name="log_token_name"),
-            models.Index(fields=["channel_id"], name="log_channel"),
             models.Index(fields=["request_id"], name="log_request"),
+            models.Index(fields=["user_id", "id"], name="log_user"),
+            # Newest first of one user, model, …, and of a span of time: no sorting, which is slow for many lines.
+            models.Index(fields=["user_id", "created_at"], name="log_user_created"),
+            models.Index(fields=["model_name", "created_at"], name="log_model_created"),
+            models.Index(fields=["token_name", "created_at"], name="log_token_created"),
+            models.Index(fields=["channel_id", "created_at"], name="log_channel_created"),
+            models.Index(fields=["type", "created_at"], name="log_type_created"),
         ]
 
     def __str__(self) -> str:
