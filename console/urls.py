@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.users.urls")),
     path("", include("console.codes.urls")),
     path("", include("console.topup.urls")),
+    path("", include("console.logs.urls")),
     path("", include("console.audits.urls")),
     path("", include("console.options.urls")),
     path("", include("console.playground.urls")),
