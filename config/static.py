@@ -60,7 +60,8 @@ class StaticFiles(WhiteNoiseMiddleware):
         del answer["Content-Type"]
         for name, value in found.headers:
             answer[name] = value
-        answer["Cache-Control"] = FOR_EVER if "v" in request.GET else ASK_AGAIN
+        lasting = "v" in request.GET or request.path.endswith(".woff2")  # style sheets name fonts without a version
+        answer["Cache-Control"] = FOR_EVER if lasting else ASK_AGAIN
         if found.status == HTTPStatus.OK and _compresses(answer.get("Content-Type", "")):
             patch_vary_headers(answer, ["Accept-Encoding"])
             if body and "gzip" in request.headers.get("Accept-Encoding", ""):

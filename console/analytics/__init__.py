@@ -1,0 +1,1 @@
+"""/analytics: who used what, through which channel, for how much."""

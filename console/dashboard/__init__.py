@@ -1,0 +1,1 @@
+"""/dashboard: one's own figures, and for operators how the gateway is."""
