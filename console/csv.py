@@ -66,7 +66,7 @@ def csv_answer(
     writer = csv.writer(_Echo())
 
     def lines() -> Iterator[str]:
-        yield BOM + writer.writerow([str(column) for column in columns])
+        yield BOM + writer.writerow([neutral(column) for column in columns])
         for row in rows:
             yield writer.writerow([neutral(value) for value in row])
 

@@ -84,10 +84,10 @@ def _sign_in(request: HttpRequest, form: SignInForm, target: str) -> HttpRespons
 
 
 def next_address(request: HttpRequest) -> str:
-    """Where to go after signing in: a path of this site, else one's keys."""
+    """Where to go after signing in: a path of this site, else the dashboard."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return wanted if wanted.startswith("/") and safe else reverse("keys")
+    return wanted if wanted.startswith("/") and safe else reverse("dashboard")
 
 
 @public
@@ -113,7 +113,7 @@ def password_page(request: SignedInRequest) -> HttpResponse:
         if not form.is_valid() and "old_password" in form.errors:
             throttle.count_wrong_password(request.user.username)
     if request.method == "POST" and form.is_valid() and _changed(request, form, "new_password"):
-        return redirect("keys")
+        return redirect("dashboard")
     status = 422 if request.method == "POST" else 200
     return render(request, "console/account/password.html", {"form": form}, status=status)
 

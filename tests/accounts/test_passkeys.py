@@ -140,7 +140,7 @@ def test_the_configured_address_is_what_keys_are_bound_to(alice: User, signed_in
     set_up(client, made)
 
     fresh = Client()
-    assert enter(fresh, made)["Location"] == "/token"
+    assert enter(fresh, made)["Location"] == "/dashboard"
     assert who(fresh) == "alice"
 
 

@@ -75,7 +75,7 @@ def test_registering_makes_an_account_one_can_sign_in_to() -> None:
 
     assert client.post("/register", NEW)["Location"] == "/login"
 
-    assert client.post("/login", {"username": "dave", "password": "a good password"})["Location"] == "/token"
+    assert client.post("/login", {"username": "dave", "password": "a good password"})["Location"] == "/dashboard"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_the_person_chooses_the_new_password(alice: User) -> None:
     assert short.status_code == 422
     assert client.post("/user/reset", fields)["Location"] == "/login"
 
-    assert client.post("/login", {"username": "alice", "password": "quite another"})["Location"] == "/token"
+    assert client.post("/login", {"username": "alice", "password": "quite another"})["Location"] == "/dashboard"
     assert at_home.get("/setting").status_code == 302
     again = Client().post("/user/reset", {**fields, "password": "yet another", "repeated": "yet another"})
     assert (again.status_code, "This link was used before" in text_of(again)) == (422, True)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 HOUR, DAY = 3600, 86_400
+SUMS = ("errors", "prompt_tokens", "completion_tokens", "cached_tokens")
 MIDNIGHT = int(datetime(2026, 3, 10, tzinfo=UTC).timestamp())
 
 
@@ -40,14 +41,12 @@ def _at_half_past_three() -> Any:
 def used(hour: int, user: User, model: str = "gpt-4o", *, requests: int = 1, quota: int = 0, **columns: int) -> None:
     """One hour's sums, and the same in its day, as the settlements write them."""
     exact = {"user_id": user.pk, "token_id": 0, "channel_id": 0, **columns}
-    sums = {"requests": requests, "quota": quota}
-    sums |= {
-        name: exact.pop(name)
-        for name in ("errors", "prompt_tokens", "completion_tokens", "cached_tokens")
-        if name in exact
-    }
+    sums = {"requests": requests, "quota": quota, "elapsed": 0} | {name: exact.pop(name, 0) for name in SUMS}
     UsageHour.objects.create(hour=hour, model_name=model, group="default", **exact, **sums)
-    day, _ = UsageDay.objects.get_or_create(day=hour - hour % DAY, model_name=model, group="default", **exact)
+    nothing = dict.fromkeys(sums, 0)
+    day, _ = UsageDay.objects.get_or_create(
+        day=hour - hour % DAY, model_name=model, group="default", **exact, defaults=nothing
+    )
     for name, number in sums.items():
         setattr(day, name, getattr(day, name) + number)
     day.save()
@@ -148,7 +147,7 @@ def test_a_day_of_hours_is_told_by_the_hour(alice: User) -> None:
     ],
 )
 def test_a_time_that_makes_no_sense_says_so_and_shows_a_week(alice: User, query: str, says: str) -> None:
-    used(MIDNIGHT, alice)
+    used(MIDNIGHT, alice, quota=5)
     page = text_of(signed_in(alice).get(f"/dashboard?{query}"))
 
     assert says in page
@@ -193,7 +192,7 @@ def test_analytics_are_of_everybody_or_of_whom_is_asked_for(adam: User, alice: U
     assert {line["label"]: sum(line["points"]) for line in everybody["lines"]} == {"alice": 8, "adam": 1}
     assert {line["label"]: sum(line["points"]) for line in chart_of(page)["lines"]} == {"gpt-4o": 8}
     assert "25.0 %" in page  # failed, and cached
-    assert 'href="/log?model=gpt-4o&amp;start=' in page
+    assert 'href="/log?model=gpt-4o&amp;start=2026-03-04T00%3A00&amp;end=2026-03-10T16%3A00"' in page
 
 
 def test_a_share_of_nothing_is_not_shown_as_none(adam: User, alice: User) -> None:

@@ -95,7 +95,7 @@ def test_name_or_address_signs_in(alice: User, name: str) -> None:
 
     answer = sign_in(client, name)
 
-    assert (answer.status_code, answer["Location"]) == (302, "/token")
+    assert (answer.status_code, answer["Location"]) == (302, "/dashboard")
     cookie = client.cookies["session"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
@@ -145,7 +145,7 @@ def test_signing_in_is_throttled(alice: User) -> None:
     ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "http:///evil.example"],
 )
 def test_next_leads_nowhere_else(alice: User, wanted: str) -> None:
-    assert sign_in(Client(), "alice", next=wanted)["Location"] == "/token"
+    assert sign_in(Client(), "alice", next=wanted)["Location"] == "/dashboard"
 
 
 def test_next_leads_to_a_page_of_ours(alice: User) -> None:
@@ -181,7 +181,7 @@ def test_a_handed_out_password_must_be_changed_first(alice: User) -> None:
     assert sign_in(client, "alice")["Location"] == "/setting/password"
     for address in ("/", "/token", "/django-admin/", "/django-admin/options/option/"):
         assert client.get(address)["Location"] == "/setting/password"
-    assert change(client, PASSWORD, "quite another one")["Location"] == "/token"
+    assert change(client, PASSWORD, "quite another one")["Location"] == "/dashboard"
     assert client.get("/token").status_code == 200
 
 
