@@ -31,7 +31,7 @@ IDENTITY_LENGTHS = {"github_id": 64, "wechat_id": 128, "lark_id": 128, "oidc_id"
 IDENTITIES = tuple(IDENTITY_LENGTHS)
 EDITABLE = ("username", "password", "display_name", "role", "status", "email", *IDENTITIES, "group")
 IDENTITY_FIELDS = frozenset({"username", "role", "status", "group"})  # what the relay remembers of a user
-RIGHTS = ("role", "status", "group")  # whose new values the audit tells; the other fields are personal or secret
+RIGHTS = ("role", "status", "group")  # whose values the audit tells; the other fields are personal or secret
 
 
 @transaction.atomic
@@ -130,6 +130,7 @@ def apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: str
     enabled again, so that none comes back to life.
     """
     changed: set[str] = set()
+    before = {name: getattr(user, name) for name in RIGHTS}
     for name, value in changes.items():
         if name in ("username", "password") and not value:
             continue
@@ -155,7 +156,9 @@ def apply(user: User, actor: Actor, changes: Mapping[str, Any], session_key: str
         raise IdentityTaken from None
     if changed & {"password", "role"} or ("status" in changed and user.status == UserStatus.ENABLED):
         end_sessions(user.pk, keep=session_key)
-    told = {name: getattr(user, name) for name in RIGHTS if name in changed}
+    told: dict[str, Any] = {name: getattr(user, name) for name in RIGHTS if name in changed}
+    if told:
+        told["before"] = {name: before[name] for name in told}
     record(actor, "user.update", f"user:{user.pk}", fields=sorted(changed), **told)
     if changed & IDENTITY_FIELDS:
         versions.bump(versions.IDENTITIES)

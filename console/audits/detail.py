@@ -27,6 +27,9 @@ def lines_of(detail: dict[str, Any]) -> list[Line]:
     for old, new in PAIRS:
         if old in rest and new in rest:
             lines += _pair(rest.pop(old), rest.pop(new))
+    if isinstance(before := rest.get("before"), dict):  # what the members beside it were
+        lines += [Line(name, _text(value), _text(rest.pop(name, ""))) for name, value in before.items()]
+        del rest["before"]
     for name, value in rest.items():
         if isinstance(value, dict):
             lines += [_changed(f"{name} › {key}", inner) for key, inner in value.items()]

@@ -24,6 +24,7 @@ from accounts.http import actor_of
 from accounts.management import act
 from accounts.models import Role, User, UserStatus
 from accounts.refusals import BadName, BadPassword, NameTaken, NotPermitted, Refused
+from audit.services import record
 from billing.services import QuotaOutOfRange
 from console import formats
 from console.csv import csv_answer, newest_first, utc
@@ -50,6 +51,7 @@ def user_list(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest) -> Any:
     """The people that the filters find, as CSV."""
     wanted = UsersFilter(request.GET, options=option_services.load()).wanted()
+    record(actor_of(request), "user.export", "users", query=request.GET.urlencode()[:255])
     columns = [
         "id", "username", "display_name", "email", "role", "status", "group", "quota", "used_quota", "requests",
         "last_active", "created", "inviter_id",

@@ -106,8 +106,13 @@ def test_who_gave_which_rights_is_in_the_audit(root: Caller, user: Caller) -> No
     entries = AuditEntry.objects.filter(action="user.update").order_by("id")
     assert [(entry.actor_id, entry.target) for entry in entries] == [(root.user.pk, f"user:{user.user.pk}")] * 2
     assert [entry.detail for entry in entries] == [
-        {"fields": ["role"], "role": 10},
-        {"fields": ["email", "group", "status"], "status": 2, "group": "vip"},
+        {"fields": ["role"], "role": 10, "before": {"role": 1}},
+        {
+            "fields": ["email", "group", "status"],
+            "status": 2,
+            "group": "vip",
+            "before": {"status": 1, "group": "default"},
+        },
     ]
 
 

@@ -92,6 +92,10 @@ def test_an_entry_tells_before_and_after_as_text(at_root: Client, entries: None)
             {"ids": [1, 2], "on": True, "none": None},
             [Line("ids", "", "1, 2"), Line("on", "", "true"), Line("none", "", "null")],
         ),
+        (
+            {"fields": ["role"], "role": 10, "before": {"role": 1}},
+            [Line("role", "1", "10"), Line("fields", "", "role")],
+        ),
         ({}, []),
     ],
 )

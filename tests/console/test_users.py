@@ -382,6 +382,7 @@ def test_the_download_follows_the_filters_and_neutralises_names(at_adam: Client,
 
     assert [row[1] for row in table] == ["username", "'=cmd()", "alice"]
     assert PASSWORD not in str(table)
+    assert AuditEntry.objects.get(action="user.export").detail == {"query": "role=1"}
 
 
 def test_every_rule_of_roles_has_its_words() -> None:
