@@ -183,7 +183,7 @@ export function lane(words, doors) {
     box.className = mild ? "note warning" : "note error";
     box.setAttribute("role", mild ? "status" : "alert");
     box.appendChild(document.createElement("p")).textContent = text;
-    if (requestId && !mild) {
+    if (requestId && !mild && !text.includes(requestId)) {
       const line = box.appendChild(document.createElement("p"));
       line.textContent = `${words.request}: `;
       line.appendChild(document.createElement("code")).textContent = requestId;
