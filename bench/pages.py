@@ -98,7 +98,7 @@ def _ask(port: int, page: str, cookie: str, times: int, server: int) -> Figures:
     before = 0.0
     for number in range(times + 2):
         if number == 2:
-            before = _cpu(server)
+            before = machine.cpu_seconds(server)
         began = time.perf_counter()
         connection.request("GET", page, headers=headers)
         answer = connection.getresponse()
@@ -110,13 +110,8 @@ def _ask(port: int, page: str, cookie: str, times: int, server: int) -> Figures:
         if figures.status != 200:
             break
     connection.close()
-    figures.cpu = (_cpu(server) - before) * 1000 / times
+    figures.cpu = (machine.cpu_seconds(server) - before) * 1000 / times
     return figures
-
-
-def _cpu(server: int) -> float:
-    """Seconds of the processor that the server and its workers have used."""
-    return sum(machine.cpu_seconds(pid) for pid in [server, *machine.descendants(server)])
 
 
 def _wait(port: int, processes: machine.Processes, name: str) -> None:

@@ -13,5 +13,6 @@ import "./quota.js";
 import "./presets.js";
 import "./zone.js";
 import "./theme.js";
+import "./old_hashes.js";
 import "./passkeys.js";
 import "./human.js";
