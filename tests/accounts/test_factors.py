@@ -324,3 +324,11 @@ def test_with_a_factor_an_administrator_goes_on(adam: User, signed_in: SignIn) -
 
     assert client.get("/token").status_code == 200
     assert client.get("/api/user/").json()["success"] is True
+
+
+def test_factors_are_no_raw_table(db: None, signed_in: SignIn) -> None:
+    """They would be made and changed there without the proofs their pages ask for."""
+    client = signed_in(create_user(username="root", password="root's password", role=Role.ROOT))
+
+    assert client.get("/django-admin/mfa/authenticator/").status_code == 404
+    assert client.get("/django-admin/account/emailaddress/").status_code == 404
