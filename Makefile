@@ -12,7 +12,7 @@ JOBS ?= 2
 MARKS ?= not load and not clients
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-load test-clients services bench bench-console docs pins
+.PHONY: help setup run lint format test test-most test-load test-clients services bench bench-console lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -73,6 +73,9 @@ bench: setup ## billed calls a second beside the floor; see docs/performance.md
 
 bench-console: setup ## how long the console's pages take over full tables (a million log rows); see docs/performance.md
 	$(BIN)/python -m bench.pages
+
+lighthouse: setup ## Lighthouse's verdict on home, login, dashboard and channels; wants npm and Chromium
+	$(BIN)/python -m bench.lighthouse $(ARGS)
 
 docs: setup ## check that .env.example and docs/configuration.md name every variable
 	$(BIN)/python -m pytest -q tests/config/test_documentation.py

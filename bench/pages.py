@@ -78,15 +78,15 @@ def _measure(database: Database, processes: machine.Processes, options: argparse
     environment = {**inherited, **ENVIRONMENT, **database.environment, "PYTHONPATH": str(ROOT)}
     manage = [sys.executable, str(ROOT / "manage.py")]
     began = time.monotonic()
-    _once([*manage, "migrate", "--verbosity", "0"], environment)
+    once([*manage, "migrate", "--verbosity", "0"], environment)
     seed = [sys.executable, str(ROOT / "bench" / "pages_seed.py"), str(options.logs), str(options.rows)]
-    cookie = json.loads(_once(seed, environment))["session"]
+    cookie = json.loads(once(seed, environment))["session"]
     print(f"{database.version}: filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
     port = machine.free_port()
     name = f"console-{database.kind}"
     command = [*manage, "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--log-dir", ""]
     server = processes.start(name, command, machine.cores()[0], environment, cwd=ROOT)
-    _wait(port, processes, name)
+    wait(port, processes, name)
     return {page: _ask(port, page, cookie, options.times, server.pid) for page in options.pages or PAGES}
 
 
@@ -114,7 +114,7 @@ def _ask(port: int, page: str, cookie: str, times: int, server: int) -> Figures:
     return figures
 
 
-def _wait(port: int, processes: machine.Processes, name: str) -> None:
+def wait(port: int, processes: machine.Processes, name: str) -> None:
     end = time.monotonic() + START
     while time.monotonic() < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -129,7 +129,7 @@ def _wait(port: int, processes: machine.Processes, name: str) -> None:
     raise NotStarted(f"{name} does not answer:\n{processes.output(name)}")
 
 
-def _once(command: list[str], environment: dict[str, str]) -> str:
+def once(command: list[str], environment: dict[str, str]) -> str:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SEEDING, check=False
     )

@@ -4,6 +4,7 @@ function prepare(root) {
   for (const box of root.querySelectorAll("[data-count-lines]")) count(box);
   for (const select of root.querySelectorAll("select[data-choose-one]")) {
     if (select.tomselect || !window.TomSelect) continue;
+    select.setAttribute("aria-hidden", "true"); // its label now names the box that stands for it
     new window.TomSelect(select, { maxOptions: 200, searchField: ["text"], render: { no_results: null } });
     select.setAttribute("aria-hidden", "true");
   }

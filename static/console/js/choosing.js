@@ -3,6 +3,7 @@ function enhance(root) {
   if (!window.TomSelect) return;
   for (const select of root.querySelectorAll("select[data-choose]")) {
     if (select.tomselect) continue;
+    select.setAttribute("aria-hidden", "true"); // its label now names the box that stands for it
     new window.TomSelect(select, {
       plugins: ["remove_button"],
       create: select.dataset.choose === "free",
