@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from accounts.http import actor_of
 from channels_app import services
-from channels_app.models import Ability, Channel, ChannelStatus, StoredResponse
+from channels_app.models import Ability, Channel, ChannelStatus, StoredResponse, TestRun, TestRunResult
 from channels_app.providers import PROVIDERS, SECRET_MEMBERS, choices
 from console.raw_tables import (
     ReadOnly,
@@ -73,6 +73,10 @@ class ChannelForm(ServiceForm):
             "weight",
             "status",
             "system_prompt",
+            "tags",
+            "test_model",
+            "auto_disable",
+            "notes",
         )
         labels = {
             "name": _("Name"),
@@ -85,9 +89,14 @@ class ChannelForm(ServiceForm):
             "weight": _("Weight"),
             "status": _("Status"),
             "system_prompt": _("System prompt"),
+            "tags": _("Tags"),
+            "test_model": _("Model for tests"),
+            "auto_disable": _("May be disabled automatically"),
+            "notes": _("Notes"),
         }
         help_texts = {
             "group": _("Comma separated."),
+            "tags": _("Comma separated."),
             "model_names": _("Comma separated."),
             "model_mapping": _('A JSON object {"requested model": "model of the upstream"}.'),
             "base_url": _("Empty for the address of the type. Without /v1 at its end, except for custom addresses."),
@@ -101,6 +110,7 @@ class ChannelForm(ServiceForm):
             "model_mapping": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
             "other": forms.TextInput(attrs={"class": "vTextField"}),
             "system_prompt": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+            "notes": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -202,7 +212,11 @@ class ChannelAdmin(ServiceAdmin):
     search_fields = ("=id", "name", "base_url", "model_names", "group")
     ordering = ("-id",)
     actions = ("enable", "disable")
-    readonly_fields = ("status_reason", "used_quota", "balance", "response_time", "tested", "created")
+    readonly_fields = (
+        *("status_reason", "paused", "used_quota", "balance", "test_outcome", "test_milliseconds", "response_time"),
+        *("tested", "created"),
+    )
+    paused = moment_column("disabled_until", _("disabled until (UTC)"))
     created = moment_column("created_time", _("created (UTC)"))
     tested = moment_column("test_time", _("tested (UTC)"))
 
@@ -225,6 +239,7 @@ class ChannelAdmin(ServiceAdmin):
         sets = [
             (None, {"fields": main}),
             (_("Mapping and prompt"), {"fields": ["model_mapping", "system_prompt"]}),
+            (_("For the administrators"), {"fields": ["tags", "notes", "test_model", "auto_disable"]}),
             (_("Settings of the provider"), {"classes": ["collapse"], "fields": [*config, "other"]}),
         ]
         if obj is not None:
@@ -298,3 +313,23 @@ class StoredResponseAdmin(ReadOnly):
     search_help_text = _("Exact user or channel id.")
     fields = ("user_id", "channel_id", "created")
     created = moment_column("created_at", _("created"))
+
+
+@admin.register(TestRun)
+class TestRunAdmin(ReadOnly):
+    list_display = ("id", "scope", "model", "total", "started_by", "began", "ended")
+    search_fields = ("id__exact", "started_by__exact")
+    search_help_text = _("Exact id, or the name of who started it.")
+    fields = ("scope", "model", "total", "started_by", "began", "finish", "cancelled", "ended")
+    began = moment_column("started", _("started"))
+    finish = moment_column("finished", _("finished"))
+
+
+@admin.register(TestRunResult)
+class TestRunResultAdmin(ReadOnly):
+    list_display = ("id", "run_id", "channel_id", "channel_name", "model", "outcome", "milliseconds", "tested")
+    list_filter = ("outcome",)
+    search_fields = ("run__id__exact", "channel_id__exact")
+    search_help_text = _("Exact id of a run or a channel.")
+    fields = ("run_id", "channel_id", "channel_name", "model", "outcome", "milliseconds", "message", "change", "tested")
+    tested = moment_column("tested_at", _("tested"))
