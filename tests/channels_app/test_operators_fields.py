@@ -112,6 +112,15 @@ class TestATimedDisable:
         channel.refresh_from_db()
         assert (channel.status, channel.disabled_until) == (ChannelStatus.ENABLED, 0)
 
+    def test_leaves_alone_what_somebody_disabled_for_good_in_the_same_moment(self) -> None:
+        channel = made()
+        timed.disable_until(ROOT, channel.pk, int(time.time()) + 60)
+        services.set_status(ROOT, channel.pk, ChannelStatus.DISABLED)
+
+        assert timed._end(channel.pk, int(time.time()) + 61) is False  # found due a moment before
+
+        assert Channel.objects.get(pk=channel.pk).status == ChannelStatus.DISABLED
+
     @pytest.mark.parametrize("ahead", [-1, 0, timed.LONGEST + 5])
     def test_lies_ahead_and_within_a_year(self, ahead: int) -> None:
         channel = made()
