@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.matching import holds
 from accounts.models import Role, Token, User, UserStatus
 from channels_app.models import Channel
 from console.formats import masked
@@ -78,7 +79,7 @@ def _found(kind: Kind, rows: QuerySet[Any], words: str) -> list[Found]:
         return []
     wanted = Q()
     for name in kind.names:
-        wanted |= Q(**{f"{name}__icontains": words})
+        wanted |= holds(name, words)
     number = words.removeprefix("#")
     if number.isdecimal() and len(number) < 19:
         wanted |= Q(pk=int(number))

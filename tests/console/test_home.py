@@ -1,4 +1,4 @@
-"""Home, about, chat, help and error pages (console reference, 3.1 to 3.3, 3.10, 3.11, 11.9; defects D4, D44)."""
+"""Home, about, chat, help and error pages (console reference, 3.1 to 3.3, 3.10, 3.11, 11.9; D4, D44, D45)."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import User
@@ -102,3 +104,17 @@ def test_the_palette_is_a_page_a_box_and_a_list(alice: User, target: str | None,
 
     assert ("<html" in page) is whole
     assert ('name="q"' in page) is (target != "palette-found")
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_the_queries_do_not_grow_with_what_there_is(adam: User, count: int) -> None:
+    for number in range(count):
+        create_token(user_id=adam.pk, name=f"blue {number}")
+        create_channels(SYSTEM, {"type": 1, "name": f"blue {number}", "models": "m"}, ["sk-x"])
+    client = signed_in(adam)
+    client.get("/palette?q=blue")
+
+    with CaptureQueriesContext(connection) as queries:
+        client.get("/palette?q=blue", headers={"hx-request": "true", "hx-target": "palette-found"})
+
+    assert len(queries) == 8

@@ -86,6 +86,22 @@ def test_only_administrators_choose_a_channel(alice: User, key: Token, channel: 
     assert call(signed_in(alice), key=key.pk, channel=channel, request={}) == refusal
 
 
+@pytest.mark.parametrize(("channel", "suffix"), [(None, ""), (7, "-7")])
+def test_the_request_is_handed_over_as_it_came_with_the_key_behind_the_id(
+    adam: User, monkeypatch: pytest.MonkeyPatch, channel: int | None, suffix: str
+) -> None:
+    token = create_token(user_id=adam.pk, name="server", unlimited_quota=True)
+    door = Door(None, {})  # type: ignore[arg-type]
+    monkeypatch.setattr("console.playground.views.door_of", lambda request: door)
+    wanted = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "stream": True, "seed": 7}
+
+    body = json.dumps({"key": token.pk, "channel": channel, "request": wanted})
+    answer = signed_in(adam).post("/playground/call", body, content_type="application/json")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert door.handed == Call("/v1/chat/completions", f"sk-{token.key}{suffix}", json.dumps(wanted).encode())
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
