@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.db.models import Min
+
 from billing.pricing import Price
 from billing.tables import PriceTable
 from channels_app.catalogue import OWNERS
@@ -30,10 +32,12 @@ class Offer:
 
 def of_group(group: str, prices: PriceTable) -> list[Offer]:
     """By name. One query, whatever the number of models and channels."""
-    rows = Ability.objects.filter(group=group, enabled=True).order_by("model", "channel_id")
+    columns = ("model", "channel__type", "channel__model_mapping")
+    rows = Ability.objects.filter(group=group, enabled=True).values_list(*columns)
+    rows = rows.annotate(first=Min("channel_id")).order_by("model", "first")
     served: dict[str, dict[tuple[str, int], None]] = {}
     mappings: dict[str, Mapping[str, str]] = {}
-    for model, channel_type, mapping in rows.values_list("model", "channel__type", "channel__model_mapping"):
+    for model, channel_type, mapping, _first in rows.iterator():
         if mapping not in mappings:
             mappings[mapping] = _names(mapping)
         served.setdefault(model, {})[mappings[mapping].get(model) or model, channel_type] = None

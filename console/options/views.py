@@ -280,7 +280,7 @@ def _page(
     for group in chosen.groups:
         form, outcome, asks = (forms or {}).get(group.name) or (GroupForm(group=group, options=options), None, "")
         shown.append(_shown(group, form, options, changes, outcome=outcome, asks=asks))
-    context = {"tab": chosen, "groups": shown, "seconds": settings.SYNC_FREQUENCY, "several_nodes": _several_nodes()}
+    context = {"tab": chosen, "groups": shown, "several_nodes": _several_nodes()}
     return respond(request, "console/options/tab.html", context, status=status)
 
 

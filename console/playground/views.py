@@ -10,6 +10,7 @@ import json
 import time
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -28,6 +29,7 @@ from console.site import base_address
 from options import services as option_services
 
 PATH = "/v1/chat/completions"
+KEYS = 200  # of one person that are offered
 CODE_KINDS = (("curl", "curl"), ("python", "Python"), ("javascript", "JavaScript"))
 RECENT = 3600  # seconds back within which the bill of a call is looked for
 
@@ -101,7 +103,7 @@ def _asked(user: User, body: bytes) -> Call:
     if not isinstance(wanted, dict):
         raise BadAsking(_("The browser sent no request."))
     key_id, channel = read.get("key"), read.get("channel")
-    token = next((key for key in _keys(user) if key.pk == key_id), None)
+    token = _usable(user).filter(pk=key_id).first() if type(key_id) is int else None
     if token is None:
         raise BadAsking(_("This key is not one of yours, or it is switched off."))
     if channel is not None and (user.role < Role.ADMIN or type(channel) is not int or channel < 1):
@@ -119,7 +121,12 @@ def _models(user: User) -> list[str]:
 
 
 def _keys(user: User) -> list[Token]:
-    return list(user.tokens.filter(status=TokenStatus.ENABLED).order_by("-unlimited_quota", "-pk"))
+    """Those to choose from: the newest ones, where there are very many."""
+    return list(_usable(user)[:KEYS])
+
+
+def _usable(user: User) -> QuerySet[Token]:
+    return user.tokens.filter(status=TokenStatus.ENABLED).order_by("-unlimited_quota", "-pk")
 
 
 def _logged(user: User, request_id: str) -> Log | None:
