@@ -39,7 +39,7 @@ def wanted(user: User, filters: AuditFilter) -> QuerySet[AuditEntry]:
     if text := typed["q"]:
         rows = rows.filter(holds("action", text) | holds("target", text) | Q(request_id=text))
     if typed["actor"]:
-        rows = rows.filter(actor_name__iexact=typed["actor"])
+        rows = rows.filter(holds("actor_name", typed["actor"]))
     if typed["target"]:
         rows = rows.filter(target=typed["target"])
     if typed["ip"]:
