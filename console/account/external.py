@@ -104,7 +104,7 @@ def entered(request: HttpRequest, user: User, method: Method, target: str) -> Ht
     """Signed in, or on to the second step."""
     if not enter(request, user, method=method.name, target=target):
         return redirect("second-step")
-    return redirect("password" if user.must_change_password else target or "home")
+    return redirect("password" if user.must_change_password else target or "dashboard")
 
 
 @public

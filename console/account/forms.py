@@ -132,6 +132,8 @@ class RegisterForm(NewPasswordForm):
         max_length=NAME_LENGTH,
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )
+    password = new_password(_("Password"))
+    repeated = new_password(_("Password again"))
     field_order = ("email", "code", "username", "password", "repeated")
 
     def __init__(self, *args: Any, by_mail: bool, **kwargs: Any) -> None:

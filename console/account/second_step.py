@@ -41,7 +41,7 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
         else:
             if second:
                 pending.finish(request, waiting, second)
-                return redirect("password" if waiting.user.must_change_password else waiting.target or "keys")
+                return redirect("password" if waiting.user.must_change_password else waiting.target or "dashboard")
     factors = factors_of(waiting.user.pk)
     context = {
         "form": form,
@@ -91,4 +91,4 @@ def passkey_sign_in(request: HttpRequest) -> HttpResponse:
     except WrongSecondFactor:
         return render(request, "console/account/passkey_refused.html", {"next": target}, status=422)
     sign_in(request, user, method="passkey")
-    return redirect("password" if user.must_change_password else target or "keys")
+    return redirect("password" if user.must_change_password else target or "dashboard")

@@ -155,7 +155,7 @@ def test_an_address_that_was_not_known_when_the_page_was_drawn_is_a_link(provide
 
 
 def test_nobody_leads_people_elsewhere_by_next(provider: Provider) -> None:
-    assert journey(Client(), provider, "github", next="https://evil.example/")["Location"] == "/"
+    assert journey(Client(), provider, "github", next="https://evil.example/")["Location"] == "/dashboard"
 
 
 def test_binding_adds_the_identity_and_asks_who_it_is_first(provider: Provider, alice: User, signed_in: SignIn) -> None:
@@ -217,7 +217,10 @@ def test_a_password_nobody_may_use_is_no_way_in(provider: Provider, alice: User)
         linking.unbind(alice, github.METHOD, SYSTEM)
 
 
-def test_a_journey_to_confirm_counts_for_the_bound_identity_only(provider: Provider) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_a_journey_to_confirm_counts_for_the_bound_identity_only(provider: Provider, bob: User, known: bool) -> None:
+    if known:
+        linking.bind(bob.pk, github.METHOD, Identity("999"), SYSTEM)
     client = Client()
     journey(client, provider, "github")
     session = client.session

@@ -17,6 +17,8 @@ from accounts.external import issuer
 from accounts.models import Role, User
 from accounts.services import create_user
 from audit.services import SYSTEM
+from notices import codes
+from notices.codes import Purpose
 from options.services import set_option
 from tests.accounts.conftest import PEOPLE, set_up
 from tests.accounts.keys import code
@@ -105,13 +107,13 @@ def test_an_app_is_set_up_and_then_asked_for(alice: User, look: Window) -> None:
     expect(page.locator(".note.error")).to_contain_text("used before")
     page.fill("[name=code]", code(secret, 1))
     page.click("button:text-is('Log in')")
-    expect(page).to_have_url(f"{look.base}/token")
+    expect(page).to_have_url(f"{look.base}/dashboard")
     log_out(look)
 
     log_in(page, look.base)
     page.fill("[name=code]", recovery[0])
     page.click("button:text-is('Log in')")
-    expect(page).to_have_url(f"{look.base}/token")
+    expect(page).to_have_url(f"{look.base}/dashboard")
 
 
 @pytest.mark.usefixtures("passkey")
@@ -133,7 +135,7 @@ def test_a_passkey_signs_in_alone_is_a_second_step_and_confirms(alice: User, loo
     log_in(page, look.base)
     expect(page.locator("h1")).to_have_text("One more step")
     page.click("text=Use a passkey")
-    expect(page).to_have_url(f"{look.base}/token")
+    expect(page).to_have_url(f"{look.base}/dashboard")
 
     look.open("/confirm?next=/setting/second-factor")
     page.click("text=Use a passkey")
@@ -164,8 +166,8 @@ def test_an_administrator_is_led_to_the_second_factor_first(look: Window, transa
     secret = page.input_value("#secret")
     page.fill("[name=code]", code(secret))
     page.click("text=Set up the app")
-    page.goto(f"{look.base}/token")
-    expect(page).to_have_url(f"{look.base}/token")
+    page.goto(f"{look.base}/dashboard")
+    expect(page).to_have_url(f"{look.base}/dashboard")
 
 
 def test_without_script_everything_but_passkeys_works(alice: User, chromium: Browser, live_server: Any) -> None:
@@ -203,7 +205,7 @@ def test_a_person_registers_and_deletes_the_account(look: Window, transactional_
     page.click("button:text-is('Register')")
     page.wait_for_url("**/login")
     log_in(page, look.base, "dave", "a good password")
-    expect(page).to_have_url(f"{look.base}/token")
+    expect(page).to_have_url(f"{look.base}/dashboard")
     look.open("/setting")
     assert look.findings() == []
     look.screenshot("personal")
@@ -224,11 +226,31 @@ def test_the_pages_fit_and_can_be_read(
     with window(chromium, live_server.url, Look(width=width, theme=theme)) as look:
         if path not in ("/login", "/register", "/reset"):
             log_in(look.page, look.base)
-            expect(look.page).to_have_url(f"{look.base}/token")
+            expect(look.page).to_have_url(f"{look.base}/dashboard")
         look.open(path)
         look.screenshot("account" + path.replace("/", "-"))
         assert (look.overflow(), look.findings()) == (0, [])
     assert (look.complaints, look.strangers) == ([], [])
+
+
+def test_a_mailed_code_is_asked_for_without_losing_what_was_typed(look: Window, transactional_db: None) -> None:
+    for key, value in (("SMTPServer", "mail.example"), ("SMTPAccount", "a@mail.example"), ("SMTPToken", "t")):
+        set_option(SYSTEM, key, value)
+    set_option(SYSTEM, "EmailVerificationEnabled", "true")
+    page = look.open("/register")
+    page.fill("[name=email]", "dave@example.com")
+    page.fill("[name=username]", "dave")
+    page.fill("[name=password]", "a good password")
+    page.fill("[name=repeated]", "a good password")
+
+    page.click("text=Mail me a code")
+
+    expect(page.locator("#code-sent")).to_contain_text("A code is on its way to dave@example.com.")
+    expect(page.locator("[name=password]")).to_have_value("a good password")
+    page.fill("[name=code]", codes.issue(Purpose.ADDRESS, "dave@example.com"))
+    page.click("button:text-is('Register')")
+    expect(page).to_have_url(f"{look.base}/login")
+    assert User.objects.get().email == "dave@example.com"
 
 
 # identities elsewhere
@@ -282,7 +304,7 @@ def test_people_bind_and_unbind_each_provider(
 ) -> None:
     column, subject = PEOPLE[name][1:]
     log_in(outside, live_server.url)
-    expect(outside).to_have_url(f"{live_server.url}/token")
+    expect(outside).to_have_url(f"{live_server.url}/dashboard")
     outside.goto(f"{live_server.url}/setting")
     outside.click(f"form[action='/oauth/{name}/start'] button")
     outside.click("#agree")
@@ -319,5 +341,5 @@ def test_wechat_is_a_code_on_a_page(elsewhere: Provider, outside: Page, live_ser
     outside.fill("[name=code]", elsewhere.code("wechat", PEOPLE["wechat"][0]))
     outside.click("button:text-is('Log in')")
 
-    expect(outside).to_have_url(f"{live_server.url}/token")
+    expect(outside).to_have_url(f"{live_server.url}/dashboard")
     assert User.objects.get().wechat_id == "wx-1"
