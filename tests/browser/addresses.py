@@ -25,13 +25,8 @@ NOT_PAGES = {
     "test-runs-current": "redirect to the run under way",
     "options-group": "redirect to the tab",
     "set_language": "redirect back",
-    "audit-export": "CSV",
-    "channels-export": "CSV",
-    "codes-export": "CSV or text",
-    "prices-export": "JSON",
-    "test-run-csv": "CSV",
-    "users-export": "CSV",
 }
+DOWNLOADS = ("-csv", "-export")  # names of addresses that are files end so
 # What stands in an address or after it: by its name, made from the sample.
 PARTS: dict[str, Callable[[Sample], Mapping[str, Any]]] = {
     "audit-entry": lambda sample: {"pk": sample.entry},
@@ -86,7 +81,11 @@ def all_addresses() -> Iterator[Address]:
 
 
 def pages() -> list[Address]:
-    return [one for one in all_addresses() if not one.only_post and one.name not in NOT_PAGES]
+    return [one for one in all_addresses() if not one.only_post and not is_no_page(one)]
+
+
+def is_no_page(address: Address) -> bool:
+    return address.name in NOT_PAGES or address.name.endswith(DOWNLOADS)
 
 
 def _patterns(entries: Iterable[URLPattern | URLResolver]) -> Iterator[URLPattern]:

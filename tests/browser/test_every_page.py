@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.addresses import NOT_PAGES, Address, all_addresses, pages
+from tests.browser.addresses import Address, all_addresses, is_no_page, pages
 from tests.browser.chromium import Look, Window, window
 from tests.browser.sample import Sample, fill
 from tests.fake_upstream import FakeUpstream
@@ -105,7 +105,7 @@ def test_the_page_of_an_error_is_sound(
     look_at(windows(look), console, sample, "/nowhere", role)
 
 
-NO_PAGES = [one for one in all_addresses() if one.name in NOT_PAGES and one.name]
+NO_PAGES = [one for one in all_addresses() if one.name and not one.only_post and is_no_page(one)]
 
 
 @pytest.mark.parametrize("address", NO_PAGES, ids=[f"{one.name}-{number}" for number, one in enumerate(NO_PAGES)])
