@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
-from accounts.models import User
+from accounts.models import Role, User
+from channels_app import runs
 from console import navigation, operator_text, preferences
 from console.policy import allow_images_of
 from options import services
@@ -24,7 +25,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
     """`options` is one query, made when a template first asks for it or for what follows from it.
 
     `system_name`, `logo`, `footer`, `notice` (HTML or ""), `notice_hash`, `skin` (option Theme), `spendable` (points of
-    whoever is signed in), `preferences`, `menu`, `version`, `project`.
+    whoever is signed in), `test_run` (the run of channel tests under way, for administrators alone), `preferences`,
+    `menu`, `version`, `project`.
     """
 
     def load() -> Options:
@@ -44,10 +46,15 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "skin": SimpleLazyObject(lambda: options["Theme"]),
         "spendable": max(user.quota - user.held, 0) if isinstance(user, User) else 0,
         "preferences": preferences.of(request),
+        "test_run": SimpleLazyObject(lambda: runs.current() if _administers(user) else None),
         "menu": SimpleLazyObject(lambda: navigation.menu(request, options)),
         "version": settings.VERSION,
         "project": PROJECT,
     }
+
+
+def _administers(user: object) -> bool:
+    return isinstance(user, User) and user.is_active and user.role >= Role.ADMIN
 
 
 def digest_of(request: HttpRequest, notice: str) -> str:

@@ -108,6 +108,28 @@ def test_a_cancelled_run_ends_leaves_the_rest_alone_and_tells_nobody(upstream: F
     assert AuditEntry.objects.filter(action="channel.test_cancel").count() == 1
 
 
+def test_a_cancelled_run_without_pauses_ends_too(
+    upstream: FakeUpstream, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.POLLING_INTERVAL = 0
+    monkeypatch.setattr(testing, "AT_ONCE", 1)
+    monkeypatch.setattr(testing, "LOOK", 0.0)
+    for number in range(6):
+        make(upstream, str(number), {"first_byte": 800}, ON)
+    run_id = testing.start(Scope.ALL, ROOT)
+    end = time.monotonic() + 20
+    while not runs.results(run_id).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+
+    runs.cancel(ROOT, run_id)
+    wait(30)
+
+    state, total, done = counts(run_id)[:3]
+    assert (state, total) == (State.CANCELLED, 6)
+    assert 1 <= done < 6
+    assert upstream.stats()["most_open"] == 1
+
+
 def test_a_run_whose_process_was_killed_is_not_running_once_its_lease_is_over() -> None:
     held = leases.acquire(testing.NAME, 30)
     assert held is not None

@@ -134,6 +134,12 @@ class TestWatching:
         under_way()
         assert "Testing 1 of 4" in text(at.get("/channel"))
 
+    def test_every_page_of_an_administrator_leads_to_it(self, at: Client, alice: User) -> None:
+        run = under_way()
+        assert f'href="/test-runs/{run.pk}"' in text(at.get("/token"))
+        assert "Testing 1 / 4" in text(at.get("/token"))
+        assert "Testing" not in text(signed_in(alice).get("/token"))
+
     def test_current_is_the_one_under_way_else_the_last(self, at: Client) -> None:
         assert at.get("/test-runs/current")["Location"] == "/test-runs"
         last = run_of(Outcome.PASSED)
