@@ -177,3 +177,23 @@ def test_a_usual_limit_is_a_click(visit: MakeWindow, console: Gateway) -> None:
     expect(page.locator("[name=quota_0]")).to_have_value("50")
     expect(page.locator("[name=quota_1]")).to_have_value("dollars")
     expect(page.locator("[data-quota-shown]")).to_have_text("25000000 points")
+
+
+def test_an_image_goes_with_the_message(visit: MakeWindow, console: Gateway, upstream: FakeUpstream) -> None:
+    alice = console.new_user(OPENING)
+    window = visit()
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/playground?model=gpt-4o-mini")
+
+    page.set_input_files("[data-images]", {"name": "dot.png", "mimeType": "image/png", "buffer": b"\x89PNG"})
+    expect(page.locator(".thumb")).to_have_count(1)
+    page.fill("[name=message]", "What is this?")
+    page.click(".composer button[type=submit]")
+
+    expect(page.locator(".turn-facts")).to_contain_text("$0.")
+    (message,) = upstream.seen()[-1].json()["messages"]
+    assert message["content"] == [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
+    ]
+    expect(page.locator(".turn.user img")).to_have_count(1)
