@@ -236,14 +236,17 @@ class ChannelForm(forms.Form):
         else:
             key.widget = forms.PasswordInput(render_value=True, attrs={"autocomplete": "new-password"})
             key.label = _("Replace the key")
-            more = (
-                _("A key is stored, ending in %(end)s. Leave the box empty to keep it.")
-                % {"end": self.stored.key_ending or "…"}
-                if "key" in self.stored.secrets
-                else _("No key is stored.")
-            )
+            more = self._said_of_key(self.stored)
         parts = [[part] for part in (example, self.type_form.key_help, more) if part]
         key.help_text = format_html_join(mark_safe("<br>"), "{}", parts)  # escapes: the end of a key may be anything
+
+    @staticmethod
+    def _said_of_key(stored: Stored) -> str:
+        if "key" not in stored.secrets:
+            return _("No key is stored.")
+        if not stored.key_ending:
+            return _("A key is stored. Leave the box empty to keep it.")
+        return _("A key is stored, ending in %(end)s. Leave the box empty to keep it.") % {"end": stored.key_ending}
 
     def _is_stored(self, name: str) -> bool:
         return self.stored is not None and name in self.stored.secrets

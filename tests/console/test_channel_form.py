@@ -254,6 +254,7 @@ class TestEditing:
         aws = made(type=33, key="", config={"region": "r", "ak": "AK-canary", "sk": "SK-canary"})
         page = text(at.get(f"/channel/edit/{long.pk}"))
         assert "A key is stored, ending in a1b2." in page
+        assert "A key is stored. Leave the box empty to keep it." in text(at.get(f"/channel/edit/{short.pk}"))
         for channel in (long, short, aws):
             assert "canary" not in text(at.get(f"/channel/edit/{channel.pk}"))
         assert "stored; leave it empty to keep it" in text(at.get(f"/channel/edit/{aws.pk}"))
