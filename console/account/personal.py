@@ -150,6 +150,14 @@ def end_other_sessions(request: SignedInRequest) -> HttpResponse:
 
 
 @page()
+@require_POST
+def make_invitation(request: SignedInRequest) -> HttpResponse:
+    """Root, and accounts from elsewhere, have no code before they want one (D42: not by looking at a page)."""
+    invitation_code(request.user.pk)
+    return redirect(f"{reverse('personal')}#invite")
+
+
+@page()
 @confirmed_recently
 def renew_token(request: SignedInRequest) -> HttpResponse:
     """Asks first, since programs with the former token stop working; the new one is in this one answer."""
@@ -201,7 +209,9 @@ def _page(request: SignedInRequest, *, status: int | None = None, **bound: forms
         "factors": factors_of(user.pk),
         "providers": [one for one in providers.of(request, options, user) if one.enabled or one.bound],
         "sessions": alive,
-        "invite_link": f"{base_address(request, options)}{reverse('register')}?aff={invitation_code(user.pk)}",
+        "invite_link": f"{base_address(request, options)}{reverse('register')}?aff={user.aff_code}"
+        if user.aff_code
+        else "",
         "invited": User.objects.filter(inviter_id=user.pk).exclude(status=UserStatus.DELETED).count(),
         "earned": _earned(user.pk),
         "site_key": human.site_key(request, options),

@@ -29,6 +29,7 @@ urlpatterns = [
     path("setting/identities/<slug:name>/unbind", external.unbind, name="unbind"),
     path("setting/sessions/<int:pk>/end", personal.end_session, name="end-session"),
     path("setting/sessions/end-others", personal.end_other_sessions, name="end-other-sessions"),
+    path("setting/invitation", personal.make_invitation, name="make-invitation"),
     path("setting/token", personal.renew_token, name="renew-token"),
     path("setting/delete", personal.delete_account, name="delete-account"),
     path("setting/password", views.password_page, name="password"),

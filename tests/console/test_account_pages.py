@@ -421,3 +421,14 @@ def test_how_a_session_was_begun_is_said_in_words(alice: User) -> None:
     UserSession.objects.update(method="password+totp", user_agent="curl/8.5.0")
 
     assert "password, authenticator app" in text_of(client.get("/setting"))
+
+
+def test_an_invitation_code_is_drawn_by_asking_for_it_and_not_by_looking(at_root: Client, root: User) -> None:
+    """D42."""
+    assert "Make an invitation link" in text_of(at_root.get("/setting"))
+    assert User.objects.get(pk=root.pk).aff_code is None
+
+    at_root.post("/setting/invitation")
+
+    code = User.objects.get(pk=root.pk).aff_code
+    assert f"http://testserver/register?aff={code}" in text_of(at_root.get("/setting"))
