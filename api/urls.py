@@ -15,7 +15,7 @@ urlpatterns = [
     *both("models", views.Models),
     *both("group", views.Groups),
     *both("schema", schema.Document),
-    path("docs", schema.docs),
+    path("docs", schema.docs, name="api-docs"),
     path("docs/", schema.docs),
     path("", include("accounts.api_urls")),
     path("", include("options.api_urls")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -24,7 +25,7 @@ def carol(console: Gateway) -> int:
 @pytest.mark.parametrize("look", [{}, {"theme": "dark"}, {"width": 375}], ids=["light", "dark", "phone"])
 @pytest.mark.parametrize("address", PAGES)
 def test_pages_are_accessible_and_fit(
-    visit: MakeWindow, console: Gateway, carol: int, address: str, look: dict
+    visit: MakeWindow, console: Gateway, carol: int, address: str, look: dict[str, Any]
 ) -> None:
     window = visit(**look)
     window.use_session(console.operator("session", user_id=1))

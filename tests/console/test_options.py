@@ -12,7 +12,6 @@ from accounts.models import User
 from audit.models import AuditEntry
 from audit.services import SYSTEM
 from billing.models import Log, LogType
-from console.options import checks
 from console.options.table import TABS
 from notices.mail import MailError
 from options.models import Option
@@ -243,7 +242,7 @@ def test_the_number_of_queries_does_not_grow_with_changes(at_root: Client, djang
 def test_a_mail_on_trial_goes_to_oneself(at_root: Client, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
     User.objects.filter(pk=root.pk).update(email="root@example.com")
     sent: list[str] = []
-    monkeypatch.setattr(checks.trial, "send_mail", lambda options, address: sent.append(address))
+    monkeypatch.setattr("notices.trial.send_mail", lambda options, address: sent.append(address))
 
     answer = post(at_root, "check/mail", {}, **HTMX)
 
@@ -257,7 +256,7 @@ def test_a_mail_that_is_not_taken_says_why(at_root: Client, root: User, monkeypa
     def refuse(options: Any, address: str) -> None:
         raise MailError("SMTPAuthenticationError: 535 bad password")
 
-    monkeypatch.setattr(checks.trial, "send_mail", refuse)
+    monkeypatch.setattr("notices.trial.send_mail", refuse)
 
     assert "The mail was not sent: SMTPAuthenticationError: 535 bad password" in text_of(
         post(at_root, "check/mail", {}, **HTMX)
@@ -271,7 +270,7 @@ def test_discovery_fills_the_endpoints_in_without_saving(at_root: Client, monkey
         "token_endpoint": "https://id.example/token",
         "userinfo_endpoint": "https://id.example/userinfo",
     }
-    monkeypatch.setattr(checks.issuer, "discovered", lambda address, fresh: document)
+    monkeypatch.setattr("accounts.external.issuer.discovered", lambda address, fresh: document)
 
     answer = post(at_root, "check/oidc", {"OidcWellKnown": "https://id.example/x", "OidcClientId": "typed"}, **HTMX)
 
