@@ -12,7 +12,7 @@ JOBS ?= 2
 MARKS ?= not load and not clients
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-load test-clients services bench bench-console lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-load test-clients services bench bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -76,6 +76,9 @@ bench-console: setup ## how long the console's pages take over full tables (a mi
 
 lighthouse: setup ## Lighthouse's verdict on home, login, dashboard and channels; wants npm and Chromium
 	$(BIN)/python -m bench.lighthouse $(ARGS)
+
+bench-usage: setup ## how long charts of a year over everybody take (ten million calls); see docs/performance.md
+	$(BIN)/python -m bench.usage
 
 docs: setup ## check that .env.example and docs/configuration.md name every variable
 	$(BIN)/python -m pytest -q tests/config/test_documentation.py

@@ -1,8 +1,9 @@
 """What was used, by time, model, key, user, channel and group: answers for charts and rankings, from the sums of usage.
 
 Times are Unix seconds; a range begins with the hour that holds its start and ends before its end. Sums are kept by UTC
-hour and day: where a zone is off by half an hour, an hour belongs to the local day in which it begins, and weeks are
-made of UTC days. Only `recent_rate` looks at the log, since five minutes are less than an hour.
+hour and day, and by weeks for what concerns everybody and one column at most: where a zone is off by half an hour, an
+hour belongs to the local day in which it begins, and weeks are made of UTC days. Only `recent_rate` looks at the log,
+since five minutes are less than an hour.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 from django.db.models import F, Q, Sum
 
 from accounts.models import Token, User
-from billing.models import Log, LogType, UsageDay, UsageHour
+from billing.models import Log, LogType, UsageDay, UsageHour, UsageWeek
+from billing.usage_weeks import ALL, summed_until
 from channels_app.models import Channel
 
 HOUR, DAY, WEEK = 3600, 86_400, 604_800  # seconds
@@ -154,9 +156,12 @@ class _Piece:
     period: str
     start: int
     end: int
+    side: str = ""  # of UsageWeek
 
     def rows(self, wanted: UsageFilter) -> Any:
-        within = {f"{self.period}__gte": self.start, f"{self.period}__lt": self.end}
+        within: dict[str, Any] = {f"{self.period}__gte": self.start, f"{self.period}__lt": self.end}
+        if self.side:
+            within["side"] = self.side
         return self.model.objects.filter(wanted.q, **within).order_by()
 
 
@@ -208,7 +213,7 @@ def series(
 
 def totals(wanted: UsageFilter) -> Totals:
     sums = dict.fromkeys(NAMES, 0)
-    for piece in _pieces(wanted):
+    for piece in _pieces(wanted, _side(wanted)):
         row = piece.rows(wanted).aggregate(**{f"all_{name}": Sum(name) for name in NAMES})
         for name in NAMES:
             sums[name] += int(row[f"all_{name}"] or 0)
@@ -218,7 +223,7 @@ def totals(wanted: UsageFilter) -> Totals:
 def ranking(wanted: UsageFilter, by: By, metric: Metric, *, limit: int = 10, ascending: bool = False) -> list[Rank]:
     """The `limit` keys with most of it (`ascending`: least), of those that made any request."""
     sums: dict[Key, list[int]] = defaultdict(lambda: [0] * len(NAMES))
-    for piece in _pieces(wanted):
+    for piece in _pieces(wanted, _side(wanted, by)):
         rows = piece.rows(wanted).values_list(by.value).annotate(**{f"all_{name}": Sum(name) for name in NAMES})
         for key, *numbers in rows.iterator():
             into = sums[key]
@@ -255,15 +260,30 @@ def recent_rate(now: float | None = None) -> RecentRate:
 # --- pieces of a range --------------------------------------------------------------------------------------------
 
 
-def _pieces(wanted: UsageFilter) -> list[_Piece]:
-    """Whole UTC days by the day, what is left at both ends by the hour."""
+def _side(wanted: UsageFilter, by: By | None = None) -> str:
+    """The side of the weeks that can answer; "" where none can, and for one user, whose days an index finds sooner."""
+    columns = {one.value for one in By if one is by or getattr(wanted, one.value) is not None}
+    if len(columns) > 1 or wanted.user_id is not None:
+        return ""
+    return columns.pop() if columns else ALL
+
+
+def _pieces(wanted: UsageFilter, side: str = "") -> list[_Piece]:
+    """Whole UTC days by the day, what is left at both ends by the hour; weeks by their side, where there is one."""
     start, end = wanted.start - wanted.start % HOUR, wanted.end
     first, last = -(-start // DAY) * DAY, end - end % DAY
     if first >= last:
         return [_Piece(UsageHour, "hour", start, end)]
+    monday, until = first + -(first + MONDAY) % WEEK, last - (last + MONDAY) % WEEK
+    if side and monday < until:
+        until = min(until, summed_until())
+    if not side or monday >= until:
+        monday = until = last
     pieces = [
         _Piece(UsageHour, "hour", start, first),
-        _Piece(UsageDay, "day", first, last),
+        _Piece(UsageDay, "day", first, monday),
+        _Piece(UsageWeek, "week", monday, until, side),
+        _Piece(UsageDay, "day", until, last),
         _Piece(UsageHour, "hour", last, end),
     ]
     return [piece for piece in pieces if piece.start < piece.end]
@@ -279,7 +299,7 @@ def _points(
         case Grain.HOUR:
             parts = [(piece, 0, HOUR, 0) for piece in by_hour]
         case Grain.WEEK:
-            parts = [(piece, 0, WEEK, MONDAY) for piece in _pieces(wanted)]
+            parts = [(piece, 0, WEEK, MONDAY) for piece in _pieces(wanted, _side(wanted, by))]
         case Grain.DAY:
             spans = list(_offsets(start, wanted.end, zone))
             if [offset for _, _, offset in spans] == [0]:
@@ -290,7 +310,8 @@ def _points(
         local = F(piece.period) + offset
         bucket = local - (local + ahead) % length
         names = ("number",) if by is None else ("number", by.value)
-        rows = piece.rows(wanted).annotate(number=bucket).values_list(*names).annotate(total=Sum(_COLUMNS[metric]))
+        total = _COLUMNS[metric] if piece.side else Sum(_COLUMNS[metric])  # of a week there is one row for each key
+        rows = piece.rows(wanted).annotate(number=bucket).values_list(*names).annotate(total=total)
         for row in rows.iterator():
             yield row[0], row[1] if by is not None else None, int(row[-1])
 

@@ -220,13 +220,41 @@ class UsageDay(UsageSums):
         return f"{self.day}: {self.requests} of user {self.user_id}"
 
 
+class UsageWeek(UsageSums):
+    """Sums over a week of UTC by one column of UsageDay, `side`, or all together; the other columns are 0 or "".
+
+    For years over everybody. Made from the days (billing.usage_weeks), valid before UsageCatchUp.weeks_until.
+    """
+
+    week = models.BigIntegerField()  # Unix seconds at which its Monday begins
+    side = models.CharField(max_length=16)  # "user_id", "token_id", "channel_id", "model_name", "group" or "all"
+
+    class Meta:
+        db_table = "usage_weeks"
+        verbose_name = _("usage of a week")
+        verbose_name_plural = _("usage by weeks")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["side", "week", "user_id", "token_id", "channel_id", "model_name", "group"],
+                name="usage_week_row",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.week}: {self.requests} by {self.side}"
+
+
 class UsageCatchUp(models.Model):
-    """How far log lines from before these sums have been added to them (billing.usage_catch_up). One row, number 1."""
+    """How far log lines from before these sums have been added to them (billing.usage_catch_up). One row, number 1.
+
+    Whoever writes into days before `weeks_until` moves that back in the same transaction: later weeks may be stale.
+    """
 
     last_id = models.BigIntegerField(default=0)  # of the log lines looked at
     started_at = models.BigIntegerField()
     newest = models.BigIntegerField(default=0)  # when the newest line that had to be added was written
     lines = models.BigIntegerField(default=0)  # that were added
+    weeks_until = models.BigIntegerField(default=0, db_default=0)  # a Monday; UsageWeek is true of every week before
 
     class Meta:
         db_table = "usage_catch_up"

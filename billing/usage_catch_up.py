@@ -16,10 +16,12 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Max
+from django.db.models.functions import Least
 
 from billing.batch.rollups import MOST_TOKENS, PERIODS, Of, upsert
 from billing.batch.sql import open_cursor
 from billing.models import Log, LogType, UsageCatchUp
+from billing.usage_weeks import monday_of
 from jobs.running import Context
 
 log = logging.getLogger(__name__)
@@ -77,10 +79,10 @@ def _add(rows: list[tuple[Any, ...]], seen: int, upto: int) -> bool:
         if not moved:
             return False
         if rows:
-            written = COLUMNS.index("created_at")
-            UsageCatchUp.objects.filter(pk=1, newest__lt=max(row[written] for row in rows)).update(
-                newest=max(row[written] for row in rows)
-            )
+            moments = [row[COLUMNS.index("created_at")] for row in rows]
+            UsageCatchUp.objects.filter(pk=1, newest__lt=max(moments)).update(newest=max(moments))
+            stale = Least(F("weeks_until"), monday_of(min(moments)))
+            UsageCatchUp.objects.filter(pk=1).update(weeks_until=stale)
             with open_cursor() as cursor:
                 for table, period, length in PERIODS:
                     upsert(cursor, table, period, _sums(rows, length))

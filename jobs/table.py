@@ -36,6 +36,7 @@ JOBS: tuple[Job, ...] = (
     Job("reconcile the books", every(24 * HOUR), "billing.reconciliation.scheduled", 2 * HOUR),
     Job("delete old log lines", every(HOUR), "billing.retention.scheduled", HOUR),
     Job("add earlier calls to usage", every(600), "billing.usage_catch_up.scheduled", HOUR),
+    Job("sum up weeks of usage", every(HOUR), "billing.usage_weeks.scheduled", HOUR),
     Job("forget stored responses", every(HOUR), "channels_app.stored_responses.scheduled", HOUR),
     Job("clear sessions and rate windows", every(24 * HOUR), "accounts.housekeeping.scheduled", HOUR),
     Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),

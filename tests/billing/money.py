@@ -33,6 +33,7 @@ TABLES = (
     "log_outbox",
     "usage_hours",
     "usage_days",
+    "usage_weeks",
     "usage_catch_up",
     "tokens",
     "channels",

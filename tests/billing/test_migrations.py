@@ -35,9 +35,13 @@ def migrate(database: Database, folder: Path, *target: str) -> None:
 
 def write(database: Database, request_id: str) -> None:
     """A log row as the version before the column writes it."""
+    execute(database, OLD_ROW.format(id=request_id, no="0" if database.kind != "postgres" else "FALSE"))
+
+
+def execute(database: Database, statement: str) -> None:
     connection: Any = sqlite3.connect(database.name) if database.kind == "sqlite" else database.connect()
     with closing(connection), closing(connection.cursor()) as cursor:
-        cursor.execute(OLD_ROW.format(id=request_id, no="0" if database.kind != "postgres" else "FALSE"))
+        cursor.execute(statement)
         connection.commit()
 
 
@@ -63,3 +67,16 @@ def test_log_rows_gain_what_is_told_of_calls(database: Database, tmp_path: Path)
         " FROM logs ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [(name, 7, 0, "", "", 0, 0, "", "") for name in ("before", "meanwhile")]
+
+
+def test_of_usage_that_is_there_no_week_is_taken_for_summed_up(database: Database, tmp_path: Path) -> None:
+    migrate(database, tmp_path, "billing", "0008")
+    old = "INSERT INTO usage_catch_up (id, last_id, started_at, newest, lines) VALUES ({}, 5, 1, 2, 3)"
+    lines = "`lines`" if database.kind == "mysql" else "lines"
+    execute(database, old.replace("lines", lines).format(1))
+    migrate(database, tmp_path)
+    execute(database, old.replace("lines", lines).format(2))
+
+    rows = database.rows("SELECT id, last_id, newest, weeks_until FROM usage_catch_up ORDER BY id")
+    assert [tuple(row) for row in rows] == [(1, 5, 2, 0), (2, 5, 2, 0)]
+    assert database.value("SELECT COUNT(*) FROM usage_weeks") == 0
