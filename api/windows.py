@@ -94,13 +94,15 @@ class DatabaseWindows:
         open_since = now - limit.seconds
         if not count:
             return not rows.filter(started__gt=open_since, count__gte=limit.count).exists()
-        for _attempt in range(3):
+        for _attempt in range(5):
             if rows.filter(started__gt=open_since, count__lt=limit.count).update(count=F("count") + 1):
                 return True
             if rows.filter(started__lte=open_since).update(started=now, count=1):
                 return True
-            if rows.exists():
+            if rows.filter(started__gt=open_since, count__gte=limit.count).exists():
                 return False
+            if rows.exists():  # another has just made it, or begun it anew: there is room
+                continue
             try:
                 with transaction.atomic():
                     RateWindow.objects.create(key=key, started=now, count=1)

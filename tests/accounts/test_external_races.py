@@ -92,7 +92,7 @@ def test_of_two_who_bind_one_identity_at_once_one_is_told_that_it_is_taken(
     people = iter([create_user(username=name, password=None).pk for name in ("ann", "ben", "cat", "dan")])
     lock = threading.Lock()
     # Nobody's when each of them looked: what decides is the constraint.
-    monkeypatch.setattr(linking, "_owner", lambda *given: None)
+    monkeypatch.setattr(linking, "owner", lambda *given: None)
 
     def bind() -> None:
         with lock:

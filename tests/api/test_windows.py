@@ -91,6 +91,21 @@ def test_of_twenty_at_once_three_are_counted(limit: Limit) -> None:
     assert RateWindow.objects.get().count == 3
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_refused_while_there_is_room_even_at_the_very_first_hit() -> None:
+    roomy = Limit("roomy", 4, 60)
+
+    def attempt(subject: str) -> bool:
+        try:
+            return DatabaseWindows().allows(roomy, subject)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(15):
+            assert list(pool.map(attempt, [str(number)] * 4)) == [True] * 4
+
+
 def test_of_twenty_at_once_in_many_processes_redis_counts_three(limit: Limit) -> None:
     client = redis.Redis(socket_connect_timeout=1)
     try:
