@@ -9,10 +9,10 @@ PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes 
 TESTS ?= tests
 ARGS ?=
 JOBS ?= 2
-MARKS ?= not load and not clients
+MARKS ?= not load and not clients and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-load test-clients services bench bench-console bench-usage lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-browser test-load test-clients services bench bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,11 +52,15 @@ format: setup ## put the code into the house's form
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: setup test-most $(if $(filter tests,$(TESTS)),test-load) ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql)
+test: setup test-most $(if $(filter tests,$(TESTS)),test-browser test-load) ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql)
 
 # A file of tests stays together, so that what a module starts is started once.
-test-most: setup ## the suite but for what wants the machine to itself, JOBS at a time; TESTS=path for a part
+test-most: setup ## the suite but for browsers and for what wants the machine to itself, JOBS at a time; TESTS=path for a part
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "$(MARKS)" $(ARGS) $(TESTS)
+
+# By itself, since Chromium's driver keeps an event loop, beside which asynchronous tests cannot run.
+test-browser: setup ## the console's pages in Chromium, JOBS at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m browser $(ARGS) tests/browser
 
 test-load: setup ## servers under load, one after the other
 	$(BIN)/python -m pytest -m load $(ARGS) tests/acceptance
