@@ -20,6 +20,15 @@ from tests.browser.sample import Sample, fill
 from tests.fake_upstream import FakeUpstream
 from tests.server import Gateway
 
+# Tables whose rows have not the columns of their head: a cell is missing, or something stands between the cells.
+RAGGED = """() => {
+  const width = (row) => [...row.cells].reduce((sum, cell) => sum + cell.colSpan, 0);
+  return [...document.querySelectorAll("main table")]
+    .filter((table) => table.tHead)
+    .flatMap((table) => [...table.tBodies].flatMap((body) => [...body.rows])
+      .filter((row) => width(row) !== width(table.tHead.rows[0])))
+    .map((row) => row.outerHTML.slice(0, 120));
+}"""
 LOOKS = [
     Look(1440, "light", "en"),
     Look(1440, "dark", "zh-hans"),
@@ -66,6 +75,7 @@ def look_at(opened: Window, console: Gateway, sample: Sample, path: str, role: i
 
     assert opened.findings() == []
     assert opened.overflow() == 0
+    assert page.evaluate(RAGGED) == []
     expect(page.locator("h1")).to_have_count(1)
     expect(page.locator("h1")).not_to_be_empty()
     expect(page).to_have_title(re.compile(r"\S.* · \S"))

@@ -50,6 +50,14 @@ def test_a_key_is_shown_once_and_only_to_its_owner(alice: User, adam: User) -> N
     assert AuditEntry.objects.filter(action="token.reveal", actor_id=alice.pk).count() == 1
 
 
+def test_a_row_begins_with_the_keys_name_and_leads_to_what_it_was_used_for(alice: User) -> None:
+    key = create_token(user_id=alice.pk, name="of the shop")
+
+    page = text_of(signed_in(alice).get("/token"))
+
+    assert f'<a href="/token/{key.pk}">of the shop</a>' in page
+
+
 @pytest.mark.parametrize("headers", [{}, drawer()], ids=["page", "drawer"])
 def test_a_new_key_is_shown_as_it_is_made(alice: User, headers: dict[str, str]) -> None:
     answer = signed_in(alice).post("/token/add", FIELDS, headers=headers)
