@@ -1,4 +1,4 @@
-"""What expires by itself and would stay in its table for ever: sessions, and windows of the rate limits."""
+"""What would stay for ever if nobody took it away: sessions, windows of the rate limits, names of the deleted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from importlib import import_module
 from django.conf import settings
 
 from accounts import sessions
+from accounts.models import User, UserStatus
 from api.models import RateWindow
 from api.windows import KEEP
+from billing.forgetting import forget
 from jobs.running import Context
 
 
@@ -23,8 +25,18 @@ def clear_windows() -> int:
     return RateWindow.objects.filter(started__lt=int(time.time()) - KEEP).delete()[0]
 
 
+def forget_deleted(context: Context) -> int:
+    """Take deleted people out of the log where their deletion could not do it; returns how many lines were changed."""
+    changed = 0
+    for user_id, name in User.objects.filter(status=UserStatus.DELETED).values_list("pk", "username").iterator():
+        changed += forget(user_id, name, pause=context.pause)
+        if context.stopping:
+            break
+    return changed
+
+
 def scheduled(context: Context) -> None:
     """The daily run (jobs.table)."""
     clear_sessions()
     sessions.clear_ended()
-    context.report({"rate_windows": clear_windows()})
+    context.report({"rate_windows": clear_windows(), "forgotten_lines": forget_deleted(context)})

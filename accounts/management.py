@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
@@ -13,6 +14,7 @@ from accounts.models import Role, Token, User, UserStatus, Wishes, fold
 from accounts.refusals import NotFound, UnknownUser
 from accounts.sessions import end_sessions
 from audit.services import Actor, record
+from billing.forgetting import forget
 from options import versions
 
 
@@ -71,7 +73,10 @@ def delete_self(user: User, actor: Actor) -> None:
 
 
 def _bury(user: User, actor: Actor) -> None:
-    """What stays is a row for the books to point at: no name, address, identity, credential, session or token (S27)."""
+    """What stays is a row for the books to point at: no name, address, identity, credential, session or token (S27).
+
+    The lines of the log lose the name too, once this is committed.
+    """
     former = user.username
     user.username = f"deleted_{secrets.token_hex(16)}"
     user.display_name = user.email = ""
@@ -86,4 +91,5 @@ def _bury(user: User, actor: Actor) -> None:
     Wishes.objects.filter(pk=user.pk).delete()
     end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
+    transaction.on_commit(partial(forget, user.pk, user.username))  # the daily run does what is broken off here
     versions.bump(versions.IDENTITIES)
