@@ -101,6 +101,8 @@ def test_no_secret_is_on_a_page_in_a_file_in_the_log_or_in_the_audit(console: Ga
         for secret in (CANARY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_ACCESS_TOKEN, sample.alice.key):
             assert secret not in answer.text, (address.name, secret)
 
+    told = repr(console.database.rows("SELECT content FROM logs"))
+    assert "Incorrect API key provided" in told, "the provider repeats its key, and that is kept"
     written = [console.output, *Path(console.folder, "logs").rglob("*")]
     for file in written:
         text = file.read_text(errors="replace")
