@@ -1,13 +1,7 @@
-// The form of a channel: rows of the mapping, how many keys were typed, the searchable type, and Escape in a row's number.
+// The form of a channel: rows of the mapping, how many keys were typed, and Escape in a row's number.
 function prepare(root) {
   for (const add of root.querySelectorAll("[data-pair-add]")) add.hidden = false;
   for (const box of root.querySelectorAll("[data-count-lines]")) count(box);
-  for (const select of root.querySelectorAll("select[data-choose-one]")) {
-    if (select.tomselect || !window.TomSelect) continue;
-    select.setAttribute("aria-hidden", "true"); // its label now names the box that stands for it
-    new window.TomSelect(select, { maxOptions: 200, searchField: ["text"], render: { no_results: null } });
-    select.setAttribute("aria-hidden", "true");
-  }
 }
 
 function count(box) {
