@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -96,9 +96,9 @@ def menu(request: HttpRequest, options: Options) -> list[ShownSection]:
     sections = []
     for section in SECTIONS:
         entries = [
-            Shown(entry, address, entry.name == best)
+            Shown(entry, reverse(entry.name), entry.name == best)
             for entry in section.entries
-            if _shows(entry, role, options) and (address := _address(entry))
+            if _shows(entry, role, options)
         ]
         if entries:
             sections.append(ShownSection(section.label, entries))
@@ -109,13 +109,6 @@ def _shows(entry: Entry, role: int, options: Options) -> bool:
     if entry.role > role or (entry.option and not options[entry.option]):
         return False
     return not entry.private or role >= ADMIN or options[entry.private] != "private"
-
-
-def _address(entry: Entry) -> str:
-    try:
-        return reverse(entry.name)
-    except NoReverseMatch:  # under construction
-        return ""
 
 
 def _current(path: str) -> str:
