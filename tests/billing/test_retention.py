@@ -94,7 +94,7 @@ def test_expired_sessions_and_passed_windows_go_and_live_ones_stay():
     RateWindow.objects.create(key="passed", started=int(time.time()) - 2 * DAY, count=1)
     RateWindow.objects.create(key="open", started=int(time.time()) - 60, count=1)
 
-    assert run("clear sessions and rate windows") == {"rate_windows": 1}
+    assert run("clear sessions and rate windows") == {"rate_windows": 1, "forgotten_lines": 0}
 
     assert list(Session.objects.values_list("session_key", flat=True)) == ["live"]
     assert list(RateWindow.objects.values_list("key", flat=True)) == ["open"]
