@@ -19,6 +19,9 @@ from tests.browser.chromium import Look, Window, executable, launched, window
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_PASSWORD, Gateway
 
+# Playwright's loop runs in the tests' own thread, and Django takes every query there for one from a coroutine.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
 MakeWindow = Callable[..., Window]
 
 
