@@ -17,7 +17,8 @@ from tests.fake_upstream import FakeUpstream, in_text
 from tests.server import Account, Gateway
 
 OPENING = 1_000_000
-AT_ONCE = 2  # requests in Django at a time
+# Requests in Django at a time. On PostgreSQL these are all connections, of which the books and the jobs need some.
+AT_ONCE = 12
 SPEECH = [{"role": "user", "content": "Hello"}]
 
 
