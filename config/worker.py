@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import signal
 import sys
+import time
 from types import FrameType
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import Server as UvicornServer
 from uvicorn_worker import UvicornWorker
 
-from config import env
+from config import draining, env
 from config.logging import configuration, configure
 
 KEEP_ALIVE = 75  # seconds an idle connection stays open; longer than the 60 s of usual balancers in front
 BACKLOG = 2048  # connections the kernel keeps waiting
 HEADERS = 64 * 1024  # bytes of request line and headers, where h11 parses
+DRAIN = int(env.handed_on("DRAIN_TIMEOUT") or 0)  # seconds between SIGTERM and the closing of the door
 
 
 class Logger(GunicornLogger):
@@ -40,7 +45,7 @@ H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 
 
 class Protocol(HttpToolsProtocol):
-    """Ignores an offer of HTTP/2, which Java's clients make with every request.
+    """Ignores an offer of HTTP/2, which Java's clients make with every request; closes connections when draining.
 
     The parser would take the body that follows such a head for the other protocol (RFC 9113, 3.1 withdrew the offer).
     """
@@ -50,6 +55,46 @@ class Protocol(HttpToolsProtocol):
             head, end, body = data.partition(b"\r\n\r\n")
             data = H2C.sub(b"", head) + end + body
         super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if draining.under_way():
+            self.cycle.keep_alive = False  # the answer says so, and the caller's next call goes to another node
+
+    def shutdown(self) -> None:
+        """After draining: who was promised a kept connection may be sending on it just now; it stays a while."""
+        if not draining.under_way():
+            super().shutdown()
+        elif getattr(self.cycle, "response_complete", True) is False:
+            self.timeout_keep_alive = draining.LINGER
+        else:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(draining.LINGER, self.timeout_keep_alive_handler)
+
+
+class Server(UvicornServer):
+    """Drains before it closes its door, if DRAIN_TIMEOUT says so. `doors`: the listening sockets."""
+
+    def __init__(self, config: Any, doors: Any) -> None:
+        super().__init__(config)
+        self._doors = doors
+        self._until = 0.0  # monotonic second at which draining ends
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Draining heeds no second SIGTERM: a supervisor and its supervisor may both send one."""
+        if not DRAIN or sig != signal.SIGTERM or self.should_exit:
+            super().handle_exit(sig, frame)
+        elif not draining.under_way():
+            draining.begin()
+            self._until = time.monotonic() + DRAIN
+            self._captured_signals.append(sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._until and time.monotonic() > self._until:
+            draining.shut_out(self._doors)
+            await asyncio.sleep(draining.ACCEPTING)
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 class Worker(UvicornWorker):
@@ -72,6 +117,15 @@ class Worker(UvicornWorker):
         logging.getLogger(
             "uvicorn.error"
         ).propagate = True  # its handlers are the supervisor's, of which there are none
+
+    async def _serve(self) -> None:
+        """As the parent, with a server that drains."""
+        self.config.app = self.wsgi
+        server = Server(self.config, self.sockets)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
         """As the parent, but SIGTERM and SIGINT end in exit code 0: uvicorn repeats the signal when it has stopped."""

@@ -75,6 +75,7 @@ class Command(BaseCommand):
                 "ONE_API_STARTED": str(settings.START_TIME),
                 "ONE_API_WORKERS": str(workers),
                 "GRACEFUL_TIMEOUT": str(settings.GRACEFUL_TIMEOUT),
+                "DRAIN_TIMEOUT": str(settings.DRAIN_TIMEOUT),
             }
         )
         if options["server"] == "daphne":
@@ -97,7 +98,7 @@ def _gunicorn(host: str, port: int, workers: int) -> list[str]:
         *("-m", "gunicorn", APPLICATION),
         *("--bind", address, "--workers", str(workers), "--worker-class", "config.worker.Worker"),
         *("--backlog", "2048", "--keep-alive", "75", "--timeout", str(HANG + settings.GRACEFUL_TIMEOUT)),
-        *("--graceful-timeout", str(settings.GRACEFUL_TIMEOUT + SETTLE)),
+        *("--graceful-timeout", str(settings.DRAIN_TIMEOUT + settings.GRACEFUL_TIMEOUT + SETTLE)),
         *("--logger-class", "config.worker.Logger", "--no-control-socket"),
     ]
 
