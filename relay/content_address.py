@@ -20,8 +20,13 @@ AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@%]+)(?::([0-9]{1,5}))?", re.IG
 NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label like these makes the whole an IPv4 address to some
 PORTS = {"http": 80, "https": 443}
-# Names that lead to the machine or the network one is in: RFC 6761, RFC 6762, RFC 8375, ICANN's .internal.
-INNER_NAMES = (".localhost", ".localdomain", ".local", ".home.arpa", ".internal")
+# Names that lead to the machine or the network one is in: RFC 6761, RFC 6762 (and its appendix G), RFC 8375, ICANN's
+# .internal and what it will never delegate; Kubernetes' services by their shorter names, Consul's.
+INNER_NAMES = (
+    *(".localhost", ".localdomain", ".local", ".home.arpa", ".internal"),
+    *(".corp", ".home", ".intranet", ".lan", ".mail", ".private"),
+    *(".svc", ".default", ".kube-system", ".consul"),
+)
 
 
 @dataclass(frozen=True, slots=True)

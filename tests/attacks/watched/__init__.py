@@ -1,0 +1,1 @@
+"""Not imported as a package: the folder stands on the PYTHONPATH of the server that is watched."""
