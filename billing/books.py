@@ -26,6 +26,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from billing import batch
 from billing.batch import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.log_shipping import Shipper
+from billing.sweeping import Sweeper, beat_every
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Books:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_upkeep = 0.0
         self._next_beat = 0.0
-        self._healthy_since = 0.0
+        self._sweeper = Sweeper()
         self._disowned: list[str] = []  # calls whose callers were told that they failed
         self._failures = 0  # attempts in a row that the database did not take
         self._closing = False  # nothing is taken any more; the event loop's
@@ -187,7 +188,6 @@ class Books:
     # --- the thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._healthy_since = time.monotonic()
         try:
             while True:
                 gathered = self._gather()
@@ -305,7 +305,7 @@ class Books:
     def _reconnect(self, *, was_away: bool) -> None:
         """Let go of connections that may be dead; where they are pooled (PostgreSQL), of the whole pool."""
         if was_away:
-            self._healthy_since = time.monotonic()
+            self._sweeper.forget()
         for connection in connections.all(initialized_only=True):
             connection.close()
             close_pool = getattr(connection, "close_pool", None)
@@ -333,34 +333,11 @@ class Books:
                 self._disowned = []
             if now >= self._next_beat:
                 batch.beat(self.worker)
-                self._next_beat = now + settings.HOLD_TTL / 6
-                # Others can have beaten only while the database was there: give them time before judging them dead.
-                if now - self._healthy_since >= settings.HOLD_TTL / 2:
-                    self._sweep()
+                self._next_beat = now + beat_every()
+                self._sweeper.sweep(now)
         except (DatabaseError, InterfaceError) as error:
             log.warning("books: upkeep put off: %s", _brief(error))
             self._reconnect(was_away=isinstance(error, OperationalError | InterfaceError))
-
-    def _sweep(self) -> None:
-        dead = batch.expired()
-        if dead:
-            log.warning("books: settling %d holds of processes that have gone", len(dead))
-            try:
-                batch.post(dead)
-            except (OperationalError, InterfaceError):
-                raise
-            except DatabaseError as error:  # one of them is refused: the others must not wait for it for ever
-                log.warning("books: settling them one by one: %s", _brief(error))
-                for one in dead:
-                    self._sweep_one(one)
-
-    def _sweep_one(self, entry: Entry) -> None:
-        try:
-            batch.post([entry], again=True)
-        except (OperationalError, InterfaceError):
-            raise
-        except DatabaseError:
-            log.exception("books: the hold of call %s cannot be settled", entry.request_id)
 
 
 def _deliver(answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:

@@ -12,7 +12,7 @@ SQLite has one writer), so `quota - held >= x` decides on the newest balance and
 
 from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.batch.posting import post
-from billing.batch.upkeep import beat, disown, expired
+from billing.batch.upkeep import beat, disown, expired, overdue
 
 __all__ = [
     "Entry",
@@ -25,5 +25,6 @@ __all__ = [
     "beat",
     "disown",
     "expired",
+    "overdue",
     "post",
 ]

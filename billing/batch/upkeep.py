@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -27,40 +28,50 @@ def disown(request_ids: list[str]) -> None:
 
 
 def expired(limit: int = 200) -> list[Settlement]:
-    """Settlements for holds whose process has gone (I5): the recorded progress of a stream, else a release."""
+    """What would settle the holds that are over: the recorded progress of a stream, else a release."""
+    return [entry for _, entry in overdue(limit)]
+
+
+def overdue(limit: int = 200) -> list[tuple[int, Settlement]]:
+    """(end, what would settle it) of holds that are over, or end later than any can that was made by a right clock.
+
+    Whether their processes have gone is for the caller to find out (billing.sweeping).
+    """
+    now = int(time.time())
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"  # noqa: S608
             " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
-            f" t.unlimited_quota, u.{connection.ops.quote_name('group')} FROM holds h"
+            f" t.unlimited_quota, u.{connection.ops.quote_name('group')}, h.expires_at FROM holds h"
             " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id"
-            " WHERE h.expires_at < %s ORDER BY h.expires_at LIMIT %s",
-            (int(time.time()), limit),
+            " WHERE h.expires_at < %s OR h.expires_at > %s ORDER BY h.expires_at LIMIT %s",
+            (now, now + 2 * settings.HOLD_TTL, limit),
         )
         rows = cursor.fetchall()
-    return [
-        Settlement(
-            request_id=row[0],
-            user_id=row[1],
-            token_id=row[2],
-            limited=row[4] > 0 or (row[14] is not None and not row[14]),
-            held=row[3],
-            charge=row[11] or None,
-            channel_id=row[5],
-            log={
-                "username": row[6],
-                "token_name": row[7],
-                "model_name": row[8],
-                "prompt_tokens": row[9],
-                "completion_tokens": row[10],
-                "content": row[12],
-                "is_stream": True,
-                "estimated": True,
-                "elapsed_time": max(0, int(time.time()) - row[13]) * 1000,
-                "group": row[15] or "",
-                "status": 200,
-                "error_code": DIED,
-            },
-        )
-        for row in rows
-    ]
+    return [(row[16], _ending(row, now)) for row in rows]
+
+
+def _ending(row: Any, now: int) -> Settlement:
+    return Settlement(
+        request_id=row[0],
+        user_id=row[1],
+        token_id=row[2],
+        limited=row[4] > 0 or (row[14] is not None and not row[14]),
+        held=row[3],
+        charge=row[11] or None,
+        channel_id=row[5],
+        log={
+            "username": row[6],
+            "token_name": row[7],
+            "model_name": row[8],
+            "prompt_tokens": row[9],
+            "completion_tokens": row[10],
+            "content": row[12],
+            "is_stream": True,
+            "estimated": True,
+            "elapsed_time": max(0, now - row[13]) * 1000,
+            "group": row[15] or "",
+            "status": 200,
+            "error_code": DIED,
+        },
+    )

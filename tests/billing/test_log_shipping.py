@@ -194,7 +194,7 @@ async def test_what_stays_in_the_outbox_does_not_stop_the_sweeping(logs, setting
     _alias(**({"NAME": "/nowhere/logs.db"} if KIND == "sqlite" else {"HOST": "127.0.0.1", "PORT": str(_free_port())}))
 
     async with opened():
-        await eventually(lambda: now_holds(user) == 0, 6)
+        await eventually(lambda: now_holds(user) == 0, 10)
 
 
 async def test_a_log_database_that_does_not_answer_delays_no_settlement(logs):
