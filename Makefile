@@ -9,10 +9,10 @@ PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes 
 TESTS ?= tests
 ARGS ?=
 JOBS ?= 2
-MARKS ?= not load and not clients and not browser
+MARKS ?= not load and not chaos and not clients and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-browser test-load test-clients services bench bench-console bench-usage lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-browser test-load chaos test-clients services bench bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,6 +64,9 @@ test-browser: setup ## the console's pages in Chromium, JOBS at a time
 
 test-load: setup ## servers under load, one after the other
 	$(BIN)/python -m pytest -m load $(ARGS) tests/acceptance
+
+chaos: setup ## faults under load, ROUNDS times over (docs/reliability.md); CHAOS=short as in CI
+	CHAOS_REPORT=$${CHAOS_REPORT-artefacts/chaos.json} $(BIN)/python -m pytest -m chaos $(ARGS) tests/chaos
 
 test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs against the gateway; wants npm and go
 	@tests/clients/install.sh
