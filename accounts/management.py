@@ -15,6 +15,7 @@ from accounts.refusals import NotFound, UnknownUser
 from accounts.sessions import end_sessions
 from audit.services import Actor, record
 from billing.forgetting import forget
+from idempotency import services as idempotency
 from options import versions
 
 
@@ -89,6 +90,7 @@ def _bury(user: User, actor: Actor) -> None:
     Token.objects.filter(user_id=user.pk).delete()
     Authenticator.objects.filter(user_id=user.pk).delete()
     Wishes.objects.filter(pk=user.pk).delete()
+    idempotency.forget(user.pk)
     end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
     transaction.on_commit(partial(forget, user.pk, user.username))  # the daily run does what is broken off here

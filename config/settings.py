@@ -211,6 +211,9 @@ HOLD_TTL = env.integer("HOLD_TTL", 60, low=5, high=86400, example="60")  # secon
 HOLD_WAIT = env.integer(
     "HOLD_WAIT", 30, low=0, high=600, example="30"
 )  # seconds a call waits for other calls of its user
+IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, high=720, example="24")  # 0: the header is not looked at
+IDEMPOTENCY_MAX_BYTES = env.integer("IDEMPOTENCY_MAX_BYTES", 4 * 2**20, high=8 * 2**20, example="4194304")  # one answer
+IDEMPOTENCY_WAIT = env.integer("IDEMPOTENCY_WAIT", 30, high=600, example="30")  # seconds a repeat waits for the first
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 0, high=36_500, example="90")  # 0: log lines stay for ever
 
 # --- Django -----------------------------------------------------------------------------------------------------------
@@ -239,6 +242,7 @@ INSTALLED_APPS = [
     "accounts",
     "channels_app",
     "billing",
+    "idempotency",
     "redemptions",
     "importer",
     "notices",

@@ -38,6 +38,7 @@ JOBS: tuple[Job, ...] = (
     Job("add earlier calls to usage", every(600), "billing.usage_catch_up.scheduled", HOUR),
     Job("sum up weeks of usage", every(HOUR), "billing.usage_weeks.scheduled", HOUR),
     Job("forget stored responses", every(HOUR), "channels_app.stored_responses.scheduled", HOUR),
+    Job("delete answers of idempotency keys", every(600), "idempotency.services.scheduled", HOUR),
     Job("clear sessions and rate windows", every(24 * HOUR), "accounts.housekeeping.scheduled", HOUR),
     Job("purge codes and dead letters", every(HOUR), "notices.jobs.purge", 300),
 )

@@ -11,7 +11,8 @@ from billing.books import Books, BooksClosed
 from billing.pricing import Usage, details, log_content
 from options.registry import Options
 from relay import charging, told
-from relay.errors import BooksAway, Forbidden, InsufficientQuota, NotAuthenticated, RelayError
+from relay.errors import BooksAway, Forbidden, InsufficientQuota, KeyConflict, NotAuthenticated, RelayError
+from relay.keeping import Keeping
 from relay.told import WELL, Ending
 from relay.types import Attempt, Call
 
@@ -23,6 +24,8 @@ def refusal(outcome: Outcome) -> RelayError | None:
     if outcome.verdict is Verdict.GRANTED:
         return None
     match outcome.verdict:
+        case Verdict.KEY_LOST:
+            return KeyConflict("a repeat of this request has taken its Idempotency-Key over; nothing was charged")
         case Verdict.USER_GONE:
             return Forbidden("用户已被封禁")
         case Verdict.TOKEN_GONE:
@@ -37,12 +40,21 @@ def refusal(outcome: Outcome) -> RelayError | None:
 class Account:
     """Opened by `request`; `close` releases what is still open and may be called always."""
 
-    def __init__(self, books: Books, caller: Caller, call: Call, request_id: str, options: Options) -> None:
+    def __init__(
+        self,
+        books: Books,
+        caller: Caller,
+        call: Call,
+        request_id: str,
+        options: Options,
+        keeping: Keeping | None = None,
+    ) -> None:
         self._books = books
         self._caller = caller
         self._call = call
         self._request_id = request_id
         self._options = options
+        self._keeping = keeping
         self._hold: Hold | None = None
         self._future: asyncio.Future[Outcome] | None = None
         self.ended = False
@@ -133,6 +145,7 @@ class Account:
         transaction, and raises what refuses the hold.
         """
         assert self._future is not None
+        keyed = await self._keeping.end() if self._keeping is not None else None
         hold = None if self._future.done() else self._hold
         if hold is None:
             await self.secured()
@@ -170,10 +183,13 @@ class Account:
                 },
                 logged=self._options["LogConsumeEnabled"],
                 hold=hold,
+                keyed=keyed,
             )
         )
         if error := refusal(outcome):
             raise error
+        if self._keeping is not None:
+            self._keeping.settled = True
 
     def _first_token_time(self) -> int:
         """Milliseconds, at least 1; 0 where nothing was streamed."""

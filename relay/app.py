@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 
-from relay import models_api, request_id, routes, stored
+from relay import idempotent, models_api, request_id, routes, stored
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
 from relay.counting import count
@@ -102,6 +102,8 @@ class Relay:
                 head = routes.with_key_of_query(head)
             if asked.counts:
                 await count(self._worker, head, asked.mode, asked.dialect, receive, reply)
+            elif idempotent.HEADER in head.headers:
+                await idempotent.serve(self._worker, head, asked, receive, reply)
             else:
                 await serve(self._worker, head, asked.mode, asked.dialect, receive, reply, asked.model)
         elif path.startswith(PROXY):

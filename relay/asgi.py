@@ -8,6 +8,7 @@ from typing import Any
 
 from config.client_ip import Network, client_ip
 from relay.errors import BadRequest, CallerLeft, TooLarge
+from relay.keeping import Keeping
 from relay.told import Trace
 from relay.types import Head
 
@@ -87,7 +88,7 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 class Reply:
     """The answer to one request. `started` once its head is out: from then on no other answer is possible.
 
-    `trace` is kept by whoever serves the request, in case it fails.
+    `trace` is kept by whoever serves the request, in case it fails; `keeping` by relay.idempotent.
     """
 
     def __init__(self, send: Send, request_id: str, cors: bool) -> None:
@@ -98,6 +99,21 @@ class Reply:
         self.request_id = request_id
         self.started = False
         self.trace = Trace()
+        self.keeping: Keeping | None = None
+
+    def keep(self, keeping: Keeping) -> None:
+        """Let `keeping` hear all that goes out from now on."""
+        send, common = self._send, len(self._common)
+        self.keeping = keeping
+
+        async def both(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                keeping.started(message["status"], message["headers"][common:])
+            else:
+                keeping.said(message["body"])
+            await send(message)
+
+        self._send = both
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True

@@ -4,7 +4,8 @@
     ├── ClientError               the caller's fault: never retried, never counted against a channel
     │   ├── NotAuthenticated      401
     │   ├── Forbidden             403
-    │   └── InsufficientQuota     403
+    │   ├── InsufficientQuota     403
+    │   └── KeyConflict           409
     ├── GatewayError              our own fault (database away, a bug): 5xx, not retried, not the channel's fault
     └── UpstreamError             the provider failed before the first byte reached the caller: another may answer
 
@@ -133,6 +134,12 @@ class NoChannel(RelayError):
     """Channels carry the model, but all are disabled, out of service or tried."""
 
     status, short = 503, True
+
+
+class KeyConflict(ClientError):
+    """An Idempotency-Key that cannot be used for this request, at least not now; `code` says why."""
+
+    status, code, kind, param = 409, "idempotency_key_in_use", "idempotency_error", "Idempotency-Key"
 
 
 class GatewayError(RelayError):

@@ -64,7 +64,7 @@ async def serve(
         await stored.narrow(plan, caller, dialect, call)
     lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
-    account = Account(worker.books, caller, call, reply.request_id, snapshot.options)
+    account = Account(worker.books, caller, call, reply.request_id, snapshot.options, reply.keeping)
     try:
         await Relay(worker, snapshot, caller, dialect, call, account, lifeline, reply).run(plan)
     finally:
@@ -219,6 +219,8 @@ class Relay:
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
         await self._noted(attempt, generated)
+        if self._reply.keeping is not None:
+            self._reply.keeping.whole(answer.status, shown, headers)
         await self._settle(attempt, generated, Ending(answer.status))
         await self._reply.whole(answer.status, shown, headers)
 
@@ -240,6 +242,8 @@ class Relay:
             self._worker.health.report(attempt.route, None)
             if flow.generated.error is not None:
                 how = Ending(error_code=error_code(flow.generated.error))
+            elif self._reply.keeping is not None:
+                self._reply.keeping.ends(ending)
         except CallerLeft:
             how = LEFT_EARLY
             if not self._reply.started:

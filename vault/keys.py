@@ -1,4 +1,4 @@
-"""Keys derived from the deployment's root secret, and the three things done with them.
+"""Keys derived from the deployment's root secret, and the four things done with them.
 
 The root secret is `settings.SECRET_KEY` (SESSION_SECRET or the generated file). Older secrets in
 `settings.SECRET_KEY_FALLBACKS` still decrypt, so that a secret can be rotated without losing data.
@@ -67,3 +67,19 @@ def decrypt(stored: str) -> str:
         except InvalidTag:
             continue
     raise CannotDecrypt("encrypted under another secret: set SESSION_SECRET to the value it was stored with")
+
+
+def seal(purpose: str, value: bytes, *, bound_to: str) -> bytes:
+    """AES-256-GCM of bytes, under a key of their purpose; opened only together with what they are bound to."""
+    nonce = os.urandom(NONCE)
+    return nonce + AESGCM(derive(settings.SECRET_KEY, purpose)).encrypt(nonce, value, bound_to.encode())
+
+
+def unseal(purpose: str, sealed: bytes, *, bound_to: str) -> bytes:
+    """The bytes that `seal` was given. Raises CannotDecrypt."""
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        try:
+            return AESGCM(derive(secret, purpose)).decrypt(sealed[:NONCE], sealed[NONCE:], bound_to.encode())
+        except InvalidTag:
+            continue
+    raise CannotDecrypt("sealed under another secret, or for something else")

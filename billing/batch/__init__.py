@@ -10,7 +10,7 @@ What each statement relies on: an UPDATE re-reads the row it waited for (READ CO
 SQLite has one writer), so `quota - held >= x` decides on the newest balance and not on one read earlier.
 """
 
-from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
+from billing.batch.entries import Entry, Failure, Hold, Keyed, Outcome, Progress, Settlement, Verdict
 from billing.batch.posting import post
 from billing.batch.upkeep import beat, disown, expired, overdue
 
@@ -18,6 +18,7 @@ __all__ = [
     "Entry",
     "Failure",
     "Hold",
+    "Keyed",
     "Outcome",
     "Progress",
     "Settlement",

@@ -53,6 +53,18 @@ class Progress:
 
 
 @dataclass(slots=True)
+class Keyed:
+    """What becomes of the Idempotency-Key of a call that is settled (billing.batch.keyed, idempotency.models).
+
+    `state` None: the caller has no whole answer, and the key is free again. `answer` is sealed.
+    """
+
+    digest: str
+    state: int | None = None
+    answer: bytes | None = None
+
+
+@dataclass(slots=True)
 class Settlement:
     """End an open call: take `charge` points (None: release, the call cost nothing and leaves no log).
 
@@ -70,6 +82,7 @@ class Settlement:
     log: dict[str, Any] = field(default_factory=dict)
     logged: bool = True
     hold: Hold | None = None
+    keyed: Keyed | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +112,7 @@ class Verdict(Enum):
     TOKEN_EMPTY = "token_empty"  # noqa: S105
     USER_GONE = "user_gone"  # deleted or disabled since it was looked up
     TOKEN_GONE = "token_gone"  # noqa: S105
+    KEY_LOST = "key_lost"  # a repeat has taken the Idempotency-Key over; nothing was charged
 
 
 class Outcome(NamedTuple):

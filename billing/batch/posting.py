@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from billing.batch import failures as failing
 from billing.batch import holds as holding
-from billing.batch import outright
+from billing.batch import keyed, outright
 from billing.batch import progress as streaming
 from billing.batch import settlements as settling
 from billing.batch.entries import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
@@ -38,6 +38,9 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         }  # fmt: skip
         for i, entry in enumerate(entries):
             kinds[type(entry)].append((i, entry))
+        lost: list[int] = []
+        if any(entry.keyed is not None for _, entry in settlements):
+            settlements, lost = keyed.end(cursor, settlements)
         _lock_users(cursor, {entry.user_id for entry in entries if not isinstance(entry, Failure)})
         if again and holds:
             holds = holding.not_yet_held(cursor, holds, outcomes)
@@ -64,6 +67,8 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
             failing.record(cursor, failing.not_yet_recorded(cursor, fresh) if again else fresh, usages, now)
         if usages:
             usages.write(cursor, now)
+        for i in lost:
+            outcomes[i] = Outcome(Verdict.KEY_LOST)
     return [outcomes[i] for i in range(len(entries))]
 
 
