@@ -29,6 +29,8 @@ PORT = env.optional_integer("PORT", low=1, high=65535, example="3000")
 WORKERS = env.optional_integer("WORKERS", low=1, high=256, example="4")
 GRACEFUL_TIMEOUT = env.integer("GRACEFUL_TIMEOUT", 30, high=86400, example="30")  # seconds
 DRAIN_TIMEOUT = env.integer("DRAIN_TIMEOUT", 0, high=3600, example="5")  # seconds
+HEAD_TIMEOUT = env.number("HEAD_TIMEOUT", 30, low=0.1, high=3600, example="30")  # seconds
+BODY_TIMEOUT = env.number("BODY_TIMEOUT", 30, low=0.1, high=3600, example="30")  # seconds
 NODE_TYPE = env.text("NODE_TYPE", "master", example="slave").lower()
 if NODE_TYPE not in ("master", "slave"):
     raise env.BadVariable("NODE_TYPE", f"{NODE_TYPE!r} is neither master nor slave", "slave")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 import sys
 import time
@@ -14,12 +13,12 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server as UvicornServer
 from uvicorn_worker import UvicornWorker
 
 from config import draining, env
 from config.logging import configuration, configure
+from config.protocol import Protocol
 
 KEEP_ALIVE = 75  # seconds an idle connection stays open; longer than the 60 s of usual balancers in front
 BACKLOG = 2048  # connections the kernel keeps waiting
@@ -39,37 +38,6 @@ class Logger(GunicornLogger):
         )
         self.error_log.handlers = []
         self.error_log.propagate = True
-
-
-H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
-
-
-class Protocol(HttpToolsProtocol):
-    """Ignores an offer of HTTP/2, which Java's clients make with every request; closes connections when draining.
-
-    The parser would take the body that follows such a head for the other protocol (RFC 9113, 3.1 withdrew the offer).
-    """
-
-    def data_received(self, data: bytes) -> None:
-        if b"h2c" in data and not getattr(self.cycle, "more_body", False):
-            head, end, body = data.partition(b"\r\n\r\n")
-            data = H2C.sub(b"", head) + end + body
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if draining.under_way():
-            self.cycle.keep_alive = False  # the answer says so, and the caller's next call goes to another node
-
-    def shutdown(self) -> None:
-        """After draining: who was promised a kept connection may be sending on it just now; it stays a while."""
-        if not draining.under_way():
-            super().shutdown()
-        elif getattr(self.cycle, "response_complete", True) is False:
-            self.timeout_keep_alive = draining.LINGER
-        else:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(draining.LINGER, self.timeout_keep_alive_handler)
 
 
 class Server(UvicornServer):

@@ -76,6 +76,8 @@ class Command(BaseCommand):
                 "ONE_API_WORKERS": str(workers),
                 "GRACEFUL_TIMEOUT": str(settings.GRACEFUL_TIMEOUT),
                 "DRAIN_TIMEOUT": str(settings.DRAIN_TIMEOUT),
+                "HEAD_TIMEOUT": f"{settings.HEAD_TIMEOUT:g}",
+                "BODY_TIMEOUT": f"{settings.BODY_TIMEOUT:g}",
             }
         )
         if options["server"] == "daphne":

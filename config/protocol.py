@@ -1,0 +1,205 @@
+"""HTTP/1.1 as this server takes it: uvicorn's protocol, with limits on what a caller may send and how slowly.
+
+The parser (llhttp) refuses what can be read in two ways: two lengths, folded lines, bare line feeds. What it lets pass
+and a server in front could read otherwise is refused here, so that nothing that follows a request is ever taken for
+another one. Slow callers are closed: uvicorn itself waits for ever for the rest of a head or a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from config import draining, env
+
+HEAD_TIMEOUT = float(env.handed_on("HEAD_TIMEOUT") or 30)  # seconds, as all times here
+BODY_TIMEOUT = float(env.handed_on("BODY_TIMEOUT") or 30)
+MOST_HEAD = 64 * 1024  # bytes of a request line with its headers; also of what follows a chunked body
+MOST_LINES = 256  # headers of one request
+LEAST_RATE = 1024  # bytes a second of a body, looked at over BODY_TIMEOUT
+QUIET, HEAD, BODY = range(3)  # what the caller is in the middle of
+H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
+TOO_LARGE = (431, b"The head of the request is too large.")
+MALFORMED = (400, b"Invalid HTTP request received.")
+TOO_SLOW = (408, b"The request came too slowly.")
+
+
+class Refused(Exception):
+    """A head that is not served; the answer is in `Protocol._refusal`."""
+
+
+class Protocol(HttpToolsProtocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._doing = HEAD
+        self._unread = 0  # bytes since the last that were part of a body or ended a head
+        self._arrived = 0  # bytes of the body since the alarm was set
+        self._refusal = MALFORMED
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_for = QUIET
+        self.cycle: Any  # None before the first request
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._set_alarm(HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_alarm(QUIET)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if b"h2c" in data and self._doing is not BODY:
+            # An offer of HTTP/2, which Java's clients make with every request. The parser would take the body that
+            # follows such a head for the other protocol (RFC 9113, 3.1 withdrew the offer).
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = H2C.sub(b"", head) + end + body
+        self._unread += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unread > MOST_HEAD:
+            self._refusal = TOO_LARGE
+            self.send_400_response("")
+        elif self._doing is not self._alarm_for or self._doing is QUIET:
+            self._set_alarm(HEAD if self._doing is QUIET and self._between_requests() else self._doing)
+
+    def _between_requests(self) -> bool:
+        """Whether what came belongs to no request (line ends), and has switched the limit of idle time off."""
+        return self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete
+
+    # --- httptools ----------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._doing = HEAD
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Raises Refused, which the parser hands back as an error of its own."""
+        self._check_head()
+        super().on_headers_complete()
+        self._doing, self._unread, self._arrived = BODY, 0, 0
+        if self.cycle is not None and draining.under_way():
+            self.cycle.keep_alive = False  # the answer says so, and the caller's next call goes to another node
+        if not self.parser.should_upgrade():
+            self.headers = []  # what follows a chunked body is no part of the head (RFC 9110, 6.5.1)
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        self._arrived += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._doing, self._unread = QUIET, 0
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._set_alarm(QUIET)  # the session has its own pings
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse and close; without a word where an answer is under way or this request has had its own."""
+        self._set_alarm(QUIET)
+        cycle = self.cycle
+        begun = cycle is not None and (cycle.response_started if self._doing is BODY else not cycle.response_complete)
+        if not begun:
+            status, text = self._refusal
+            head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(text) + text)
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """After draining: who was promised a kept connection may be sending on it just now; it stays a while."""
+        if not draining.under_way():
+            super().shutdown()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.timeout_keep_alive = draining.LINGER
+        else:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(draining.LINGER, self.timeout_keep_alive_handler)
+
+    # --- what is refused ----------------------------------------------------------------------------------------
+
+    def _check_head(self) -> None:
+        """Raises Refused."""
+        headers, version = self.headers, self.parser.get_http_version()
+        if len(headers) > MOST_LINES or (self._unread > MOST_HEAD and self._head_size() > MOST_HEAD):
+            self._refusal = TOO_LARGE
+            raise Refused
+        names = [name for name, _ in headers]
+        hosts = names.count(b"host")
+        if version == "1.1":
+            one_way = hosts == 1
+        else:  # 1.0, where chunks are not known; 0.9 has no headers at all
+            one_way = version == "1.0" and hosts <= 1 and b"transfer-encoding" not in names
+        if b"transfer-encoding" in names:
+            one_way = one_way and [value.lower() for name, value in headers if name == b"transfer-encoding"] == [
+                b"chunked"
+            ]
+        if not (one_way and self._names_one_target() and self._upgrades_plainly(names)):
+            raise Refused
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _names_one_target(self) -> bool:
+        """A path, or an address whose host is the one of the header Host (RFC 9112, 3.2.2)."""
+        if b"#" in self.url:
+            return False
+        if self.url.startswith(b"/"):
+            return True
+        try:
+            target: Any = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            return False
+        if target.path is None or target.host is None or target.userinfo is not None:
+            return False
+        named = target.host if target.port is None else b"%b:%d" % (target.host, target.port)
+        return any(name == b"host" and value.lower() == named.lower() for name, value in self.headers)
+
+    def _upgrades_plainly(self, names: list[bytes]) -> bool:
+        """The parser drops the body of a request that offers another protocol, and would read it as a next request."""
+        if not self.parser.should_upgrade():
+            return True
+        bodiless = b"content-length" not in names and b"transfer-encoding" not in names
+        return bodiless and self.parser.get_method() != b"CONNECT"
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def _set_alarm(self, doing: int) -> None:
+        """Only requests that did not arrive in one piece come here: the usual one costs no timer."""
+        if doing is self._alarm_for:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_for = doing
+        if doing is HEAD:
+            self._alarm = self.loop.call_later(HEAD_TIMEOUT, self._head_due)
+        elif doing is BODY:
+            self._arrived = 0
+            self._alarm = self.loop.call_later(BODY_TIMEOUT, self._body_due)
+
+    def _head_due(self) -> None:
+        self._alarm_for = QUIET
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._set_alarm(HEAD)  # the answer before it goes on; the head itself is bounded
+        elif self._doing is HEAD and self._unread:
+            self._refusal = TOO_SLOW
+            self.send_400_response("")
+        else:
+            self.transport.close()
+
+    def _body_due(self) -> None:
+        self._alarm_for = QUIET
+        waits_for_us = self.flow.read_paused and not self.cycle.response_complete
+        if waits_for_us or (self._arrived >= LEAST_RATE * BODY_TIMEOUT and not self.cycle.response_complete):
+            self._set_alarm(BODY)
+            return
+        self._refusal = TOO_SLOW
+        self.send_400_response("")
