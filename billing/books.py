@@ -27,6 +27,7 @@ from billing import batch
 from billing.batch import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.log_shipping import Shipper
 from billing.sweeping import Sweeper, beat_every
+from telemetry import ledger
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class _Waiting:
     future: asyncio.Future[Outcome]
     deadline: float  # monotonic; a database that is away is not waited for any longer
     patience: float  # monotonic; a BUSY hold is not tried again after it
+    since: float  # monotonic; when it came
     again: bool = False  # an attempt failed, perhaps after its commit
 
 
@@ -145,6 +147,7 @@ class Books:
             self._loop.create_future(),
             deadline=now + (SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE),
             patience=now + self._hold_wait if patient else now,
+            since=now,
         )
 
     def _enter(self, waiting: _Waiting, now: float) -> None:
@@ -239,6 +242,7 @@ class Books:
             self._failed(gathered, error)
             return
         self._failures = 0
+        ledger.written(len(gathered), now, gathered[0].since)
         answered: list[tuple[_Waiting, Outcome | BooksClosed]] = []
         freed = False
         for waiting, outcome in zip(gathered, outcomes, strict=True):
@@ -277,6 +281,7 @@ class Books:
         """The transaction failed. A database that is away or busy is tried again; a refused entry is found alone."""
         log.warning("books: %d entries not written: %s", len(gathered), _brief(error))
         away = isinstance(error, OperationalError | InterfaceError)
+        ledger.failed(away, self._failures + 1)
         self._reconnect(was_away=away)
         for waiting in gathered:
             waiting.again = True
@@ -296,6 +301,7 @@ class Books:
 
     def _give_up(self, waitings: list[_Waiting], error: Exception) -> None:
         """Their callers are told. What they may hold is nobody's any more, and left to the sweeper."""
+        ledger.given_up(len(waitings))
         self._disowned += [w.entry.request_id for w in waitings if not isinstance(w.entry, Failure)]
         for waiting in waitings:
             if isinstance(waiting.entry, Hold):  # its settlement may still come: that one finds what was written

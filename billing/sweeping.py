@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from billing import batch
 from billing.batch import Settlement
+from telemetry import ledger
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Sweeper:
                 dead.append(entry)
         if dead:
             log.warning("books: settling %d holds of processes that have gone", len(dead))
+            ledger.swept(len(dead))
             _settle(dead)
 
 

@@ -15,6 +15,7 @@ from relay.errors import BooksAway, Forbidden, InsufficientQuota, KeyConflict, N
 from relay.keeping import Keeping
 from relay.told import WELL, Ending
 from relay.types import Attempt, Call
+from telemetry.calls import HOLD, SETTLE, Steps, phase, settled
 
 COMFORT = 20  # a caller with so many times the hold in hand is not made to wait for it before the upstream is called
 
@@ -57,6 +58,7 @@ class Account:
         self._keeping = keeping
         self._hold: Hold | None = None
         self._future: asyncio.Future[Outcome] | None = None
+        self.steps: Steps | None = None  # of the call's trace
         self.ended = False
         self.started = time.monotonic()
         self.first_byte = 0.0  # monotonic; when a stream began to go out
@@ -110,7 +112,10 @@ class Account:
             if self._future.done():
                 return self._future.result()
             self._books.hurry(self._request_id)
-            return await asyncio.shield(self._future)
+            began = time.monotonic()
+            outcome = await asyncio.shield(self._future)
+            phase(HOLD, began, self.steps)
+            return outcome
         except BooksClosed as error:
             raise BooksAway("the gateway cannot write its books at the moment") from error
 
@@ -151,6 +156,7 @@ class Account:
             await self.secured()
         call = self._call
         self.ended = True
+        began = time.monotonic()
         outcome = await self._post(
             Settlement(
                 request_id=self._request_id,
@@ -190,6 +196,8 @@ class Account:
             raise error
         if self._keeping is not None:
             self._keeping.settled = True
+        settled(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, outcome.amount, outcome.uncollected)
+        phase(SETTLE, began, self.steps)
 
     def _first_token_time(self) -> int:
         """Milliseconds, at least 1; 0 where nothing was streamed."""

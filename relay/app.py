@@ -17,6 +17,7 @@ from relay.pipeline import serve
 from relay.proxy import serve_proxy
 from relay.types import Head
 from relay.worker import Worker
+from telemetry import calls
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = read_head(scope, self._worker.limits.trusted_proxies)
         reply = Reply(send, request_id.new(), cors="origin" in head.headers)
+        calls.begun()
         try:
             await self._dispatch(head, receive, reply)
         except CallerLeft:
@@ -87,6 +89,9 @@ class Relay:
             failure = GatewayError("the gateway failed to serve this request", code="internal_error")
             self._worker.failures.note(reply.trace, reply.request_id, failure)
             await _answer(reply, head, failure)
+        finally:
+            trace = reply.trace
+            calls.over(trace.kind, reply.status, trace.started, trace.call is not None and trace.call.stream)
 
     async def _dispatch(self, head: Head, receive: Receive, reply: Reply) -> None:
         """Raises RelayError, CallerLeft."""
@@ -96,6 +101,7 @@ class Relay:
             return
         asked = routes.find(path) if head.method == "POST" else None
         if asked is not None:
+            reply.trace.kind = asked.kind
             if head.path != path or asked.path:
                 head = _at(head, asked.path or path)
             if asked.dialect is routes.GEMINI:

@@ -9,7 +9,7 @@ from typing import Any
 from config.client_ip import Network, client_ip
 from relay.errors import BadRequest, CallerLeft, TooLarge
 from relay.keeping import Keeping
-from relay.told import Trace
+from relay.told import LEFT, Trace
 from relay.types import Head
 
 Scope = dict[str, Any]
@@ -98,6 +98,7 @@ class Reply:
             self._common.append((b"access-control-allow-origin", b"*"))
         self.request_id = request_id
         self.started = False
+        self.status = LEFT  # what the caller got
         self.trace = Trace()
         self.keeping: Keeping | None = None
 
@@ -117,6 +118,7 @@ class Reply:
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [*self._common, *headers]})
 
     async def body(self, chunk: bytes, *, more: bool) -> None:

@@ -34,7 +34,9 @@ from relay.route import Plan, plan_for
 from relay.streaming import Meter, Stream
 from relay.told import LEFT_EARLY, WELL, Ending, error_code
 from relay.types import Attempt, Call, Generated, Head, Mode
+from relay.upstream_errors import reason
 from relay.worker import Worker
+from telemetry import calls
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +62,13 @@ async def serve(
     check_model(caller, call.model)
     snapshot, plan = await plan_for(worker, caller, call.model, suffix)
     trace.routed = True
+    calls.phase(calls.PLAN, trace.started, trace.steps)
     if call.needs_native:
         await stored.narrow(plan, caller, dialect, call)
     lifeline = Lifeline(receive, worker.alarms)
     lifeline.watch()
     account = Account(worker.books, caller, call, reply.request_id, snapshot.options, reply.keeping)
+    account.steps = trace.steps
     try:
         await Relay(worker, snapshot, caller, dialect, call, account, lifeline, reply).run(plan)
     finally:
@@ -78,6 +82,7 @@ def report_failure(worker: Worker, request_id: str, route: Route, error: Upstrea
     log.warning("request %s: channel #%d failed: %s %s", request_id, route.channel_id, error.status, shown)
     if error.retry_after is not None and error.status in (429, 503):
         worker.health.pause(route.channel_id, error.retry_after)
+    calls.failed(route.channel_id, reason(error))
     worker.health.report(route, error)
 
 
@@ -112,6 +117,8 @@ class Relay:
             route = plan.next()
             if route is None or (failure and time.monotonic() > give_up):
                 break
+            if failure is not None:
+                calls.retried(reason(failure))
             try:
                 await self._attempt(route)
                 return
@@ -146,9 +153,11 @@ class Relay:
 
     async def _exchange(self, attempt: Attempt, passage: Passage) -> None:
         answer: UpstreamAnswer | None = None
+        began = time.monotonic()
         try:
             async with self._lifeline.interruptible():
                 answer = await passage.open()
+            calls.phase(calls.FIRST_BYTE, began, self._reply.trace.steps)
             if answer.status not in (200, 201):
                 answer = await passage.second_try(answer)
             if answer.status not in (200, 201):
@@ -218,6 +227,7 @@ class Relay:
             body = await answer.read(self._worker.limits.answer)
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
+        calls.answered(attempt.route.channel_id)
         await self._noted(attempt, generated)
         if self._reply.keeping is not None:
             self._reply.keeping.whole(answer.status, shown, headers)
@@ -235,11 +245,14 @@ class Relay:
             await self._secured()
             await self._noted(attempt, flow.generated)
             self._account.first_byte = time.monotonic()
+            calls.first_token(self._reply.trace.started)
 
+        calls.stream_begun()
         try:
             async with self._lifeline.interruptible():
                 ending = await Stream(flow, meter, self._reply, release).forward(answer)
             self._worker.health.report(attempt.route, None)
+            calls.answered(attempt.route.channel_id)
             if flow.generated.error is not None:
                 how = Ending(error_code=error_code(flow.generated.error))
             elif self._reply.keeping is not None:
@@ -254,11 +267,14 @@ class Relay:
                 raise
             if isinstance(error, UpstreamError):
                 self._worker.health.report(attempt.route, error)
+                calls.failed(attempt.route.channel_id, reason(error))
             ending, how = flow.fail(error, self._reply.request_id), Ending(error_code=error_code(error))
         finally:
             # The upstream first: the caller has left, the balance is gone, or all has been said.
             answer.close()
+            calls.stream_over(how.status, how.error_code if self._reply.started else "not_begun")
             if self._reply.started:
+                self._reply.status = how.status
                 await self._settle(attempt, flow.generated, how)
         if self._lifeline.reason is None:
             await self._reply.body(ending, more=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from relay.dialects.anthropic.dialect import AnthropicDialect
@@ -13,6 +13,7 @@ from relay.dialects.openai.dialect import OpenAIDialect
 from relay.dialects.rerank import RerankDialect
 from relay.dialects.responses.dialect import ResponsesDialect
 from relay.types import Head, Mode
+from telemetry import calls
 
 OPENAI, ANTHROPIC, GEMINI = OpenAIDialect(), AnthropicDialect(), GeminiDialect()
 RESPONSES, RERANK = ResponsesDialect(), RerankDialect()
@@ -27,6 +28,10 @@ class Asked:
     counts: bool = False
     model: str = ""
     path: str = ""  # the path to go on with, where it is not the caller's
+    kind: int = field(init=False)  # telemetry.calls.kind
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", calls.kind(self.dialect.name, "count_tokens" if self.counts else self.mode))
 
 
 CALLS: dict[str, Asked] = {

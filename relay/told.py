@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from relay.errors import RelayError
 from relay.types import Attempt, Call, Caller, Head
+from telemetry.calls import Steps
 
 OK = 200
 LEFT = 499  # the status of a call whose caller did not stay for the end
@@ -40,6 +41,8 @@ class Trace:
     call: Call | None = None
     routed: bool = False  # channels carry the model: its name is not just anything a caller made up
     attempt: Attempt | None = None  # the last one
+    kind: int = 0  # telemetry.calls.kind of the call
+    steps: Steps | None = None  # what OpenTelemetry is told; None where it is off
 
 
 def error_code(error: RelayError) -> str:

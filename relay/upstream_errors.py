@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from relay.errors import UpstreamError
+from relay.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
 EXCERPT = 300  # characters of an odd body that are shown
 LONGEST = 4000  # characters of a provider's own message
@@ -52,6 +52,24 @@ def normalise(status: int, body: bytes, retry_after: float | None) -> UpstreamEr
     error.code = code if found is not None else "bad_response_status_code"
     error.answered, error.structured = status, isinstance(document, dict)
     return error
+
+
+def reason(error: UpstreamError) -> str:
+    """What an attempt failed of, as one of telemetry.families.REASONS."""
+    if isinstance(error, UpstreamTimeout):
+        return "timeout"
+    if isinstance(error, UpstreamUnreachable):
+        return "unreachable"
+    match error.answered:
+        case 429:
+            return "rate_limited"
+        case 401 | 402 | 403:
+            return "refused"
+        case status if status >= 500:
+            return "server_error"
+        case status if status >= 400:
+            return "client_error"
+    return "bad_answer"
 
 
 def find_error(document: Any) -> tuple[str, str | None, Any, Any] | None:
