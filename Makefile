@@ -12,7 +12,7 @@ JOBS ?= 2
 MARKS ?= not load and not chaos and not clients and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-browser test-load chaos test-clients services bench bench-console bench-usage lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-browser test-load chaos test-clients services bench bench-full bench-peers bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -75,8 +75,14 @@ test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs 
 services: ## install and start PostgreSQL, MariaDB, Redis, Chromium, wrk and nginx on this machine (Debian, root)
 	@.ci/services
 
-bench: setup ## billed calls a second beside the floor; see docs/performance.md
-	$(BIN)/python -m bench
+bench: setup ## calls, streams, billing tax and fixed rates beside the floor, in six minutes; see docs/performance.md
+	$(BIN)/python -m bench $(ARGS)
+
+bench-full: setup ## the same, then memory over 200,000 calls and with 10,000 slow streams
+	$(BIN)/python -m bench --full $(ARGS)
+
+bench-peers: setup ## floor and gateway beside LiteLLM and Portkey, which it installs in a temporary folder; wants npm
+	$(BIN)/python -m bench --peers --only plain,streams --connections 32,128 --streams 100 --databases sqlite $(ARGS)
 
 bench-console: setup ## how long the console's pages take over full tables (a million log rows); see docs/performance.md
 	$(BIN)/python -m bench.pages

@@ -20,6 +20,7 @@ class Verdict:
     left: int
     streams: int
     points: int
+    stream_price: int
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -27,11 +28,13 @@ class Verdict:
         if self.left:
             sums += f" + {self.left:,} x {scenario.LEFT_PRICE}"
         if self.streams:
-            sums += f" + {self.streams:,} x {scenario.STREAM_PRICE:,}"
+            sums += f" + {self.streams:,} x {self.stream_price:,}"
         return f"{sums} = {self.points:,} points: " + ("exact" if not self.problems else "; ".join(self.problems))
 
 
-def check(database: Database, answered: int, cut_off: int, streams: int) -> Verdict:
+def check(
+    database: Database, answered: int, cut_off: int, streams: int, stream_price: int = scenario.STREAM_PRICE
+) -> Verdict:
     """`answered`: plain calls whose answer came whole; `cut_off`: the most that were under way when measuring ended.
 
     A call cut off is charged as answered if its answer had been made out, by its prompt if it had been sent, else not.
@@ -42,9 +45,9 @@ def check(database: Database, answered: int, cut_off: int, streams: int) -> Verd
     charges = {int(-amount): int(n) for amount, n in database.rows(
         "SELECT amount, COUNT(*) FROM ledger_entries WHERE kind = 'charge' GROUP BY amount"
     )}  # fmt: skip
-    calls, streamed = charges.get(scenario.CALL_PRICE, 0), charges.get(scenario.STREAM_PRICE, 0)
+    calls, streamed = charges.get(scenario.CALL_PRICE, 0), charges.get(stream_price, 0)
     prompts = charges.get(scenario.LEFT_PRICE, 0)
-    points = calls * scenario.CALL_PRICE + prompts * scenario.LEFT_PRICE + streamed * scenario.STREAM_PRICE
+    points = calls * scenario.CALL_PRICE + prompts * scenario.LEFT_PRICE + streamed * stream_price
     expected = {
         "open holds": (left, 0),
         "charges at other prices": (sum(charges.values()) - calls - prompts - streamed, 0),
@@ -69,7 +72,11 @@ def check(database: Database, answered: int, cut_off: int, streams: int) -> Verd
         problems.append(
             f"{calls:,} and {prompts:,} calls charged, {answered:,} answered and at most {cut_off:,} cut off"
         )
-    return Verdict(calls, prompts, streamed, points, tuple(problems))
+    return Verdict(calls, prompts, streamed, points, stream_price, tuple(problems))
+
+
+def charges(database: Database) -> int:
+    return int(database.value("SELECT COUNT(*) FROM ledger_entries WHERE kind = 'charge'"))
 
 
 def _sum(database: Database, column: str, rest: str) -> int:

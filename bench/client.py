@@ -8,57 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
-from typing import cast
 
 import uvloop
 
 from bench import scenario
-
-
-class Lane(asyncio.Protocol):
-    """One connection. The answers must have a Content-Length, as those to plain calls here do."""
-
-    def __init__(self, request: bytes, until: float, figures: Figures) -> None:
-        self._request, self._until, self._figures = request, until, figures
-        self._buffer = b""
-        self._wanted = 0  # bytes of the answer, its head included; 0 while the head is not whole
-        self.ended = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._ask()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.ended.done():
-            self._figures.broken += 1
-            self.ended.set_result(None)
-
-    def _ask(self) -> None:
-        self._asked = time.monotonic()
-        if self._asked >= self._until:
-            self.ended.set_result(None)
-            self._transport.close()
-            return
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._wanted:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            head = self._buffer[:end].lower()
-            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-            self._wanted = end + 4 + int(length)
-        if len(self._buffer) < self._wanted:
-            return
-        self._figures.times.append(time.monotonic() - self._asked)
-        self._figures.refused += not self._buffer.startswith(b"HTTP/1.1 200")
-        self._buffer, self._wanted = b"", 0
-        self._ask()
+from bench.figures import percentile
+from bench.lane import Lane
+from bench.target import Target, message, told
 
 
 class Figures:
@@ -67,31 +25,54 @@ class Figures:
         self.refused = self.broken = 0
 
 
-async def run(port: int, connections: int, seconds: float, key: str) -> dict[str, float]:
+class Turn:
+    """What one connection does: ask, note, ask again until the time is over."""
+
+    def __init__(self, request: bytes, until: float, figures: Figures) -> None:
+        self._request, self._until, self._figures = request, until, figures
+        self.ended = asyncio.get_running_loop().create_future()
+        self.lane = Lane(self._answered, self._broken)
+
+    def ask(self) -> None:
+        self._asked = time.monotonic()
+        if self._asked >= self._until:
+            self.ended.set_result(None)
+            self.lane.close()
+            return
+        self.lane.send(self._request)
+
+    def _answered(self, lane: Lane, well: bool) -> None:
+        self._figures.times.append(time.monotonic() - self._asked)
+        self._figures.refused += not well
+        self.ask()
+
+    def _broken(self, lane: Lane) -> None:
+        if not self.ended.done():
+            self._figures.broken += 1
+            self.ended.set_result(None)
+
+
+async def run(target: Target, connections: int, seconds: float) -> dict[str, float]:
     figures = Figures()
-    head = (
-        f"POST {scenario.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer sk-{key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(scenario.REQUEST)}\r\n\r\n"
-    )
-    request = head.encode() + scenario.REQUEST
+    request = message(target, scenario.request(target.model))
     loop = asyncio.get_running_loop()
     began = time.monotonic()
-    lanes = []
-    for _ in range(connections):
-        _, lane = await loop.create_connection(lambda: Lane(request, began + seconds, figures), "127.0.0.1", port)
-        lanes.append(lane)
-    await asyncio.wait([lane.ended for lane in lanes], timeout=seconds + 30)
+    turns = [Turn(request, began + seconds, figures) for _ in range(connections)]
+    for turn in turns:
+        await loop.create_connection(lambda lane=turn.lane: lane, "127.0.0.1", target.port)  # type: ignore[misc]
+        turn.ask()
+    await asyncio.wait([turn.ended for turn in turns], timeout=seconds + 30)
     times = sorted(figures.times)
     return {
         "calls": len(times),
         "seconds": time.monotonic() - began,
         "refused": figures.refused,
         "broken": figures.broken,
-        "p50": times[len(times) // 2] * 1000 if times else 0.0,
-        "p99": times[len(times) * 99 // 100] * 1000 if times else 0.0,
+        "p50": percentile(times, 0.5) * 1000,
+        "p99": percentile(times, 0.99) * 1000,
     }
 
 
 if __name__ == "__main__":
     port, connections, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    print(json.dumps(uvloop.run(run(port, connections, seconds, os.environ["BENCH_KEY"]))))
+    print(json.dumps(uvloop.run(run(told(port), connections, seconds))))

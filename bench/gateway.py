@@ -1,9 +1,11 @@
-"""A gateway of some checkout on a database of its own, as an operator would run it: `manage.py serve`, one worker."""
+"""A gateway of some checkout on a database of its own, as an operator would run it: by `manage.py serve`."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from bench import machine, scenario
 from bench.databases import Database
+from bench.target import Target
 
 HERE = Path(__file__).resolve().parent
 START = 90  # seconds, the migrations of a new database included
@@ -38,6 +41,8 @@ class Gateway:
     database: Database
     core: int
     processes: machine.Processes
+    program: str = "manage.py"  # within the checkout; bench/unbilled.py serves without books
+    workers: int = 1
     port: int = 0
     key: str = ""
     stream_key: str = ""
@@ -55,21 +60,42 @@ class Gateway:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def plain(self) -> Target:
+        return Target(self.port, self.key)
+
+    @property
+    def paced(self) -> Target:
+        """Over the channel to the upstream that takes its time."""
+        return Target(self.port, self.stream_key)
+
     def start(self, upstream: str, stream_upstream: str) -> None:
         """Migrate, seed, serve; returns when a call has been answered. Raises NotStarted."""
-        manage = str(self.tree / "manage.py")
-        self._once([sys.executable, manage, "migrate", "--verbosity", "0"])
-        seeded = json.loads(self._once([sys.executable, str(HERE / "seed.py"), upstream, stream_upstream]))
+        seeded = self._seeded(upstream, stream_upstream)
         self.key, self.stream_key = seeded["key"], seeded["stream_key"]
         self.port = machine.free_port()
-        command = [sys.executable, manage, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        command = [sys.executable, str(self.tree / self.program), "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--workers", str(self.workers), "--log-dir", ""]
         began = time.monotonic()
-        self._process = self.processes.start(
-            self.name, [*command, "--log-dir", ""], self.core, self.environment, cwd=self.tree
-        )
-        wait_for(f"http://127.0.0.1:{self.port}", self.key, self._process, self.processes, self.name)
+        self._process = self.processes.start(self.name, command, self.core, self.environment, cwd=self.tree)
+        wait_for(self.plain, self._process, self.processes, self.name)
         self.cold_start = time.monotonic() - began
         self.idle = machine.resident(self.pid, "VmRSS")
+
+    def _seeded(self, *upstreams: str) -> dict[str, str]:
+        """Make the tables and what stands in them; on SQLite once for all gateways of a checkout, and copied."""
+        name = hashlib.sha256(repr((self.tree, upstreams)).encode()).hexdigest()[:12]
+        kept, keys = (self.processes.folder / f"seeded-{name}.{end}" for end in ("db", "json"))
+        if self.database.kind == "sqlite" and keys.exists():
+            shutil.copyfile(kept, self.database.name)
+        else:
+            self._once([sys.executable, str(self.tree / "manage.py"), "migrate", "--verbosity", "0"])
+            told = self._once([sys.executable, str(HERE / "seed.py"), *upstreams])
+            if self.database.kind != "sqlite":
+                return dict(json.loads(told))
+            shutil.copyfile(self.database.name, kept)  # nobody has it open, so all of it is in this file
+            keys.write_text(told)
+        return dict(json.loads(keys.read_text()))
 
     def _once(self, command: Sequence[str]) -> str:
         done = subprocess.run(
@@ -81,16 +107,20 @@ class Gateway:
         return lines[-1] if lines else ""
 
 
-def wait_for(url: str, key: str, process: subprocess.Popen[bytes], processes: machine.Processes, name: str) -> None:
-    """Ask until an answer is the scenario's. Raises NotStarted."""
-    headers = {"Authorization": f"Bearer sk-{key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url + scenario.PATH, scenario.REQUEST, headers)
-    end = time.monotonic() + START
+def wait_for(
+    target: Target, process: subprocess.Popen[bytes], processes: machine.Processes, name: str, start: float = START
+) -> None:
+    """Ask until an answer says what the scenario's says. Raises NotStarted after `start` seconds."""
+    headers = {"Authorization": f"Bearer sk-{target.key}", "Content-Type": "application/json"}
+    headers |= dict(line.split(": ", 1) for line in target.headers)
+    url = f"http://127.0.0.1:{target.port}{scenario.PATH}"
+    request = urllib.request.Request(url, scenario.request(target.model), headers)
+    end = time.monotonic() + start
     told = ""
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
-                if answer.read() == scenario.ANSWER:
+                if scenario.CONTENT in answer.read():
                     return
                 told = f"an answer of status {answer.status} that is not the upstream's"
         except urllib.error.HTTPError as error:

@@ -1,4 +1,4 @@
-"""One point of a measurement: so many connections for so many seconds against one port."""
+"""The load generators, each in a process of its own on the load's core; what they print comes back as figures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import scenario
 from bench.machine import pinned
+from bench.target import Target
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,40 +43,70 @@ class Point:
         return (self.calls - self.refused) / self.seconds if self.seconds else 0.0
 
 
+def wrk() -> str | None:
+    """BENCH_WRK=0 does without: it knows whole seconds only."""
+    return None if os.environ.get("BENCH_WRK") == "0" else shutil.which("wrk")
+
+
 def generator() -> str:
-    return "wrk" if shutil.which("wrk") else "bench.client (wrk is not installed: `make services` does it)"
+    return "wrk" if wrk() else "bench.client (without wrk, which `make services` installs)"
 
 
-def plain(port: int, connections: int, seconds: float, core: int, key: str = "none") -> Point:
+def plain(target: Target, connections: int, seconds: float, core: int) -> Point:
     """Calls one after the other on each connection. Raises LoadFailed."""
-    wrk = shutil.which("wrk")
-    if wrk:
-        command = [wrk, "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "30s"]
-        command += ["-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}{scenario.PATH}"]
+    program = wrk()
+    if program:
+        command = [program, "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "30s"]
+        command += ["-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{target.port}{scenario.PATH}"]
     else:
-        command = [sys.executable, "-m", "bench.client", str(port), str(connections), str(seconds)]
-    told = _run(command, core, key, seconds + 60)
+        command = _module("client", target.port, connections, seconds)
+    told = _run(command, core, target, seconds + 60)
     calls, refused, broken = (int(told[name]) for name in ("calls", "refused", "broken"))
     return Point(calls, told["seconds"], refused, broken, told["p50"], told["p99"])
 
 
-def streams(port: int, count: int, core: int, key: str = "none") -> dict[str, float]:
-    """Raises LoadFailed."""
-    return _run([sys.executable, "-m", "bench.streams", str(port), str(count)], core, key, 120)
+def streams(target: Target, count: int, core: int) -> dict[str, float]:
+    """Opened together, of the quick kind. Raises LoadFailed."""
+    return _run(_module("streams", target.port, count), core, target, 120)
 
 
-def _run(command: list[str], core: int, key: str, patience: float) -> dict[str, float]:
-    environment = {
-        **os.environ,
-        "BENCH_KEY": key,
-        "BENCH_BODY": scenario.REQUEST.decode(),
-        "PYTHONPATH": str(HERE.parent),
-    }
-    done = subprocess.run(
-        pinned(command, core), env=environment, capture_output=True, text=True, timeout=patience, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        raise LoadFailed((done.stdout + done.stderr)[-2000:])
+def open_loop(target: Target, rate: float, seconds: float, core: int) -> dict[str, float]:
+    """`rate` calls a second at fixed times. Raises LoadFailed."""
+    return _run(_module("open_loop", target.port, rate, seconds), core, target, seconds + 60)
+
+
+def crowd(target: Target, count: int, core: int, look: Callable[[], None]) -> dict[str, float]:
+    """Slow streams, as many at once as `count`; `look` is called every second meanwhile. Raises LoadFailed."""
+    return _run(_module("crowd", target.port, count), core, target, 900, look)
+
+
+def _module(name: str, *arguments: float) -> list[str]:
+    return [sys.executable, "-m", f"bench.{name}", *map(str, arguments)]
+
+
+def _run(
+    command: list[str], core: int, target: Target, patience: float, look: Callable[[], None] | None = None
+) -> dict[str, float]:
+    environment = {**os.environ, **target.environment, "PYTHONPATH": str(HERE.parent)}
+    with subprocess.Popen(
+        pinned(command, core), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                told, errors = process.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired as late:
+                if look:
+                    look()
+                if time.monotonic() > end:
+                    process.kill()
+                    raise LoadFailed(f"{' '.join(command)} did not end in {patience:.0f} s") from late
+            except BaseException:
+                process.kill()
+                raise
+    lines = [line for line in told.splitlines() if line.startswith("{")]
+    if process.returncode or not lines:
+        raise LoadFailed((told + errors)[-2000:])
     figures: dict[str, float] = json.loads(lines[-1])
     return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -26,6 +27,13 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
+
+
+def raise_file_limit() -> int:
+    """Allow this process and what it starts as many open files as it may; returns how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 class Processes:
@@ -91,6 +99,15 @@ def resident(pid: int, field: str = "VmHWM") -> int:
             if line.startswith(field + ":"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def open_files(pid: int) -> list[int]:
+    """How many files and sockets each child of a process has open."""
+    found = []
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            found.append(len(os.listdir(f"/proc/{child}/fd")))
+    return found
 
 
 def forget_peak(pid: int) -> None:

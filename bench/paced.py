@@ -1,7 +1,7 @@
-"""The upstream that streams: 64 events, one every 20 ms, each on its own clock. Plain calls are answered at once.
+"""The upstream that takes its time: streams of EVENTS events, one every PACE seconds, each on a clock of its own.
 
-Run as `python -m bench.paced PORT`. A late event does not delay the next one, so what a caller sees late beyond this
-is the gateway's doing.
+Run as `python -m bench.paced PORT DELAY EVENTS PACE`; a plain call is answered after DELAY seconds. A late event does
+not delay the next one, so what a caller sees late beyond this is the gateway's doing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import uvloop
 
 from bench import scenario
 
-EVENTS = [scenario.event(number) for number in range(scenario.EVENTS)]
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 PLAIN = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(scenario.ANSWER)
@@ -27,13 +26,21 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-CHUNKS = [chunk(event) for event in EVENTS]
-USAGE = chunk(scenario.usage_event())
 END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
+class Manner:
+    """How it answers, worked out once."""
+
+    def __init__(self, delay: float, events: int, pace: float) -> None:
+        self.delay, self.pace = delay, pace
+        self.chunks = [chunk(scenario.event(number, events)) for number in range(events)]
+        self.usage = chunk(scenario.usage_event(events))
+
+
 class Connection(asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +62,10 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         document, self._body = orjson.loads(self._body), b""
         if not document.get("stream"):
-            self._transport.write(PLAIN)
+            if self._manner.delay:
+                self._timer = self._loop.call_later(self._manner.delay, self._transport.write, PLAIN)
+            else:
+                self._transport.write(PLAIN)
             return
         options = document.get("stream_options") or {}
         self._asks_usage = bool(options.get("include_usage"))
@@ -64,18 +74,20 @@ class Connection(asyncio.Protocol):
         self._next(0)
 
     def _next(self, number: int) -> None:
-        self._transport.write(CHUNKS[number])
-        if number + 1 < scenario.EVENTS:
-            self._timer = self._loop.call_at(self._began + (number + 1) * scenario.PACE, self._next, number + 1)
+        manner, following = self._manner, number + 1
+        self._transport.write(manner.chunks[number])
+        if following < len(manner.chunks):
+            self._timer = self._loop.call_at(self._began + following * manner.pace, self._next, following)
         else:
-            self._transport.write((USAGE if self._asks_usage else b"") + END)
+            self._transport.write((manner.usage if self._asks_usage else b"") + END)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, manner: Manner) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(lambda: Connection(manner), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    port, delay, events, pace = sys.argv[1:]
+    uvloop.run(serve(int(port), Manner(float(delay), int(events), float(pace))))

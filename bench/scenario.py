@@ -8,19 +8,37 @@ MODEL = "gpt-4"  # 15 points a prompt token, twice that a completion token (bill
 PATH = "/v1/chat/completions"
 EVENTS = 64
 PACE = 0.02  # seconds between two events of a stream
+SLOW_EVENTS, SLOW_PACE = 7, 10.0  # of a stream that is open for a minute and says little
+DELAY = 0.02  # seconds an upstream that thinks for a moment takes for a plain call
 PROMPT_TOKENS = 10
 COMPLETION_TOKENS = 20
 
 CALL_PRICE = (PROMPT_TOKENS + 2 * COMPLETION_TOKENS) * 15  # points: 750
 LEFT_PRICE = 40 * 15  # points: REQUEST's prompt by our own count, for a caller who left before the answer
-STREAM_PRICE = (PROMPT_TOKENS + 2 * EVENTS) * 15  # points: 2,070
+
+
+def stream_price(events: int) -> int:
+    """Points."""
+    return (PROMPT_TOKENS + 2 * events) * 15
+
+
+STREAM_PRICE = stream_price(EVENTS)  # 2,070
 
 MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant who answers in one short sentence."},
     {"role": "user", "content": "How many cities does Switzerland have whose name begins with the letter B? Name two."},
 ]
-REQUEST = json.dumps({"model": MODEL, "messages": MESSAGES, "max_tokens": 256, "temperature": 0.7}).encode()
-STREAM_REQUEST = json.dumps({"model": MODEL, "messages": MESSAGES, "max_tokens": 256, "stream": True}).encode()
+
+
+def request(model: str = MODEL) -> bytes:
+    return json.dumps({"model": model, "messages": MESSAGES, "max_tokens": 256, "temperature": 0.7}).encode()
+
+
+def stream_request(model: str = MODEL) -> bytes:
+    return json.dumps({"model": model, "messages": MESSAGES, "max_tokens": 256, "stream": True}).encode()
+
+
+REQUEST = request()
 
 
 def usage(completion_tokens: int) -> dict[str, int]:
@@ -31,6 +49,7 @@ def usage(completion_tokens: int) -> dict[str, int]:
     }
 
 
+CONTENT = b"Several do; two are Basel and Bern, both on a river."
 ANSWER = json.dumps(
     {
         "id": "chatcmpl-bench0123456789",
@@ -42,7 +61,7 @@ ANSWER = json.dumps(
                 "index": 0,
                 "message": {
                     "role": "assistant",
-                    "content": "Several do; two are Basel and Bern, both on a river.",
+                    "content": CONTENT.decode(),
                 },
                 "logprobs": None,
                 "finish_reason": "stop",
@@ -54,21 +73,21 @@ ANSWER = json.dumps(
 ).encode()
 
 
-def event(number: int) -> bytes:
-    """Event `number` of a stream, from 0: its content is the number itself, so that a lost or doubled one is seen."""
+def event(number: int, events: int = EVENTS) -> bytes:
+    """Event `number` of `events`, from 0: its content is the number itself, so that a lost or doubled one is seen."""
     return _event(
         [
             {
                 "index": 0,
                 "delta": {"content": f"{number} "},
-                "finish_reason": "stop" if number == EVENTS - 1 else None,
+                "finish_reason": "stop" if number == events - 1 else None,
             }
         ]
     )
 
 
-def usage_event() -> bytes:
-    return _event([], usage=usage(EVENTS))
+def usage_event(events: int = EVENTS) -> bytes:
+    return _event([], usage=usage(events))
 
 
 def _event(choices: list[dict[str, object]], **members: object) -> bytes:
@@ -81,6 +100,3 @@ def _event(choices: list[dict[str, object]], **members: object) -> bytes:
         **members,
     }
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
-
-
-SAID = "".join(f"{number} " for number in range(EVENTS))

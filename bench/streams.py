@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from typing import cast
@@ -16,18 +15,21 @@ import httptools
 import uvloop
 
 from bench import scenario
+from bench.figures import percentile
+from bench.target import Target, message, told
 
 PATIENCE = 60  # seconds
 
 
 class Stream(asyncio.Protocol):
-    def __init__(self, request: bytes) -> None:
-        self._request = request
+    def __init__(self, request: bytes, events: int = scenario.EVENTS) -> None:
+        self._request, self._events = request, events
         self._parser = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
         self._last = 0.0
         self.first = 0.0  # seconds until the first event
         self.longest = 0.0  # seconds between two parts of the body, the first excepted
+        self.begun = asyncio.get_running_loop().create_future()  # done by the first event
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,6 +38,9 @@ class Stream(asyncio.Protocol):
     def begin(self) -> None:
         self._asked = time.monotonic()
         self._transport.write(self._request)
+
+    def close(self) -> None:
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -49,6 +54,7 @@ class Stream(asyncio.Protocol):
             self.longest = max(self.longest, now - self._last)
         else:
             self.first = now - self._asked
+            self.begun.set_result(None)
         self._last = now
         self._parts.append(body)
 
@@ -68,28 +74,27 @@ class Stream(asyncio.Protocol):
         """Events that did not come in their place; a stream without its [DONE] has lost at least one."""
         lines = b"".join(self._parts).split(b"\n\n")
         chunks = [json.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
-        said = [choice["delta"]["content"] for chunk in chunks for choice in chunk.get("choices", ())]
+        parts = [choice["delta"].get("content") for chunk in chunks for choice in chunk.get("choices", ())]
+        said = [part for part in parts if part]  # some servers add an event of their own that says nothing
         right = sum(mine == f"{number} " for number, mine in enumerate(said))
-        extra = max(0, len(said) - scenario.EVENTS)
-        return int(scenario.EVENTS - right + extra + (b"data: [DONE]" not in lines))
+        extra = max(0, len(said) - self._events)
+        return int(self._events - right + extra + (b"data: [DONE]" not in lines))
 
 
-async def run(port: int, count: int, key: str) -> dict[str, object]:
-    head = (
-        f"POST {scenario.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer sk-{key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(scenario.STREAM_REQUEST)}\r\n\r\n"
-    )
-    request = head.encode() + scenario.STREAM_REQUEST
+async def run(target: Target, count: int) -> dict[str, object]:
+    request = message(target, scenario.stream_request(target.model))
     loop = asyncio.get_running_loop()
     streams = []
     for _ in range(count):
-        _, stream = await loop.create_connection(lambda: Stream(request), "127.0.0.1", port)
+        _, stream = await loop.create_connection(lambda: Stream(request), "127.0.0.1", target.port)
         streams.append(stream)
     began = time.monotonic()
     for stream in streams:
         stream.begin()
     await asyncio.wait([stream.over for stream in streams], timeout=PATIENCE)
     seconds = time.monotonic() - began
+    for stream in streams:
+        stream.close()
     longest = sorted(stream.longest * 1000 for stream in streams)
     return {
         "streams": count,
@@ -97,11 +102,11 @@ async def run(port: int, count: int, key: str) -> dict[str, object]:
         "lost": sum(stream.lost for stream in streams),
         "seconds": seconds,
         "first_ms": max(stream.first for stream in streams) * 1000,
-        "gap_p50_ms": longest[len(longest) // 2],
-        "gap_p99_ms": longest[len(longest) * 99 // 100],
+        "gap_p50_ms": percentile(longest, 0.5),
+        "gap_p99_ms": percentile(longest, 0.99),
         "gap_max_ms": longest[-1],
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(int(sys.argv[1]), int(sys.argv[2]), os.environ["BENCH_KEY"]))))
+    print(json.dumps(uvloop.run(run(told(int(sys.argv[1])), int(sys.argv[2])))))

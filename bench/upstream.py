@@ -1,4 +1,4 @@
-"""The two upstreams: nginx with a fixed answer for plain calls, `bench.paced` for streams."""
+"""The upstreams: nginx with a fixed answer for plain calls, `bench.paced` for streams and calls that take a moment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench import machine, scenario
 from bench.gateway import wait_for
+from bench.target import Target
 
 CONFIGURATION = """
 daemon off;
@@ -41,22 +42,33 @@ def start_plain(processes: machine.Processes, core: int) -> tuple[int, str]:
     """(port, what it is). Without nginx the paced upstream answers plain calls too, at a fraction of the speed."""
     nginx = find_nginx()
     if nginx is None:
-        return start_paced(processes, core, "upstream"), "bench.paced (nginx is not installed: `make services` does it)"
+        return start_paced(
+            processes, core, "upstream", delay=0
+        ), "bench.paced (nginx is not installed: `make services` does it)"
     port = machine.free_port()
     path = Path(processes.folder) / "nginx.conf"
     path.write_text(CONFIGURATION.format(folder=processes.folder, port=port, answer=scenario.ANSWER.decode()))
     command = [nginx, "-c", str(path), "-e", str(processes.folder / "nginx-error.log")]
     process = processes.start("nginx", command, core, dict(os.environ))
-    wait_for(f"http://127.0.0.1:{port}", "none", process, processes, "nginx")
+    wait_for(Target(port), process, processes, "nginx")
     return port, "nginx"
 
 
-def start_paced(processes: machine.Processes, core: int, name: str = "paced") -> int:
+def start_paced(
+    processes: machine.Processes,
+    core: int,
+    name: str = "paced",
+    *,
+    delay: float = scenario.DELAY,
+    events: int = scenario.EVENTS,
+    pace: float = scenario.PACE,
+) -> int:
+    """Its port. `delay` of a plain call and `pace` between events in seconds."""
     port = machine.free_port()
     root = Path(__file__).resolve().parent.parent
-    command = [sys.executable, "-m", "bench.paced", str(port)]
+    command = [sys.executable, "-m", "bench.paced", str(port), str(delay), str(events), str(pace)]
     process = processes.start(name, command, core, {**os.environ, "PYTHONPATH": str(root)}, cwd=root)
-    wait_for(f"http://127.0.0.1:{port}", "none", process, processes, name)
+    wait_for(Target(port), process, processes, name)
     return port
 
 
@@ -71,5 +83,5 @@ def start_floor(processes: machine.Processes, core: int, client: str, addresses:
     told = {"PYTHONPATH": str(root), "UPSTREAM": plain, "STREAM_UPSTREAM": paced, "CLIENT": client}
     name = f"floor-{client}"
     process = processes.start(name, command, core, {**os.environ, **told}, cwd=root)
-    wait_for(f"http://127.0.0.1:{port}", "none", process, processes, name)
+    wait_for(Target(port), process, processes, name)
     return port, process.pid

@@ -3,6 +3,9 @@ wrk.method = "POST"
 wrk.body = os.getenv("BENCH_BODY")
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer sk-" .. os.getenv("BENCH_KEY")
+for name, value in string.gmatch(os.getenv("BENCH_HEADERS") or "", "([^:\n]+): ([^\n]+)") do
+  wrk.headers[name] = value
+end
 
 done = function(summary, latency, requests)
   local errors = summary.errors
