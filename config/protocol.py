@@ -1,4 +1,4 @@
-"""HTTP/1.1 as this server takes it: uvicorn's protocol, with limits on what a caller may send and how slowly.
+"""HTTP/1.1 as this server takes it: uvicorn's protocol, with cycles of our own and limits on what a caller may send.
 
 The parser (llhttp) refuses what can be read in two ways: two lengths, folded lines, bare line feeds. What it lets pass
 and a server in front could read otherwise is refused here, so that nothing that follows a request is ever taken for
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Container
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from config import draining, env
+from config.cycle import Cycle, target
 
 HEAD_TIMEOUT = float(env.handed_on("HEAD_TIMEOUT") or 30)  # seconds, as all times here
 BODY_TIMEOUT = float(env.handed_on("BODY_TIMEOUT") or 30)
@@ -41,6 +44,7 @@ class Protocol(HttpToolsProtocol):
         self._refusal = MALFORMED
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_for = QUIET
+        self._upgraded = False  # to a WebSocket: what follows is not ours
         self.cycle: Any  # None before the first request
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
@@ -81,22 +85,53 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Raises Refused, which the parser hands back as an error of its own."""
-        self._check_head()
-        super().on_headers_complete()
+        parser, scope = self.parser, self.scope
+        version, fields = parser.get_http_version(), dict(self.headers)
+        self._check_head(version, fields)
         self._doing, self._unread, self._arrived = BODY, 0, 0
-        if self.cycle is not None and draining.under_way():
-            self.cycle.keep_alive = False  # the answer says so, and the caller's next call goes to another node
-        if not self.parser.should_upgrade():
-            self.headers = []  # what follows a chunked body is no part of the head (RFC 9110, 6.5.1)
+        scope["method"] = parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        if parser.should_upgrade():
+            self._upgraded = self._should_upgrade()
+            if self._upgraded:
+                return
+        scope["path"], scope["raw_path"], scope["query_string"] = target(self.url)
+        before = self.cycle
+        self.cycle = cycle = Cycle(
+            self,
+            scope,  # type: ignore[arg-type]
+            expects_continue=b"expect" in fields and fields[b"expect"].lower() == b"100-continue",
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not draining.under_way(),
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+        self.headers = []  # what follows a chunked body is no part of the head (RFC 9110, 6.5.1)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
         self._arrived += len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if self._upgraded or cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._doing, self._unread = QUIET, 0
-        super().on_message_complete()
+        cycle = self.cycle
+        if self._upgraded or cycle.response_complete:
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
 
     def handle_websocket_upgrade(self) -> None:
         self._set_alarm(QUIET)  # the session has its own pings
@@ -125,23 +160,20 @@ class Protocol(HttpToolsProtocol):
 
     # --- what is refused ----------------------------------------------------------------------------------------
 
-    def _check_head(self) -> None:
-        """Raises Refused."""
-        headers, version = self.headers, self.parser.get_http_version()
+    def _check_head(self, version: str, fields: dict[bytes, bytes]) -> None:
+        """`fields`: the headers by name. Raises Refused."""
+        headers = self.headers
         if len(headers) > MOST_LINES or (self._unread > MOST_HEAD and self._head_size() > MOST_HEAD):
             self._refusal = TOO_LARGE
             raise Refused
-        names = [name for name, _ in headers]
-        hosts = names.count(b"host")
-        if version == "1.1":
-            one_way = hosts == 1
-        else:  # 1.0, where chunks are not known; 0.9 has no headers at all
-            one_way = version == "1.0" and hosts <= 1 and b"transfer-encoding" not in names
-        if b"transfer-encoding" in names:
-            one_way = one_way and [value.lower() for name, value in headers if name == b"transfer-encoding"] == [
-                b"chunked"
-            ]
-        if not (one_way and self._names_one_target() and self._upgrades_plainly(names)):
+        twice = len(fields) < len(headers) and [name for name, _ in headers]
+        if twice and (twice.count(b"host") > 1 or twice.count(b"transfer-encoding") > 1):
+            raise Refused
+        # 1.0 does not know chunks, and 0.9 has no headers at all.
+        one_way = b"host" in fields if version == "1.1" else version == "1.0" and b"transfer-encoding" not in fields
+        if b"transfer-encoding" in fields:
+            one_way = one_way and fields[b"transfer-encoding"].lower() == b"chunked"
+        if not (one_way and self._names_one_target() and self._upgrades_plainly(fields)):
             raise Refused
 
     def _head_size(self) -> int:
@@ -162,7 +194,7 @@ class Protocol(HttpToolsProtocol):
         named = target.host if target.port is None else b"%b:%d" % (target.host, target.port)
         return any(name == b"host" and value.lower() == named.lower() for name, value in self.headers)
 
-    def _upgrades_plainly(self, names: list[bytes]) -> bool:
+    def _upgrades_plainly(self, names: Container[bytes]) -> bool:
         """The parser drops the body of a request that offers another protocol, and would read it as a next request."""
         if not self.parser.should_upgrade():
             return True

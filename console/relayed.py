@@ -113,7 +113,8 @@ class Door:
             (b"content-length", str(len(call.body)).encode()),
         ]
         changed = {"method": "POST", "path": call.path, "raw_path": call.path.encode(), "query_string": b""}
-        return {**self._scope, **changed, "headers": headers}
+        # No extension either: an answer has to come through `send`, where it is protected or gathered.
+        return {**self._scope, **changed, "headers": headers, "extensions": {}}
 
 
 def door_of(request: HttpRequest) -> Door:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
+from config.cycle import ANSWER
 from relay import idempotent, models_api, request_id, routes, stored
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
@@ -21,6 +23,7 @@ from telemetry import calls
 
 log = logging.getLogger(__name__)
 
+NO_EXTENSIONS: dict[str, Any] = {}
 BILLING = {
     f"{prefix}/dashboard/billing/{name}": handler
     for prefix in ("", "/v1")
@@ -74,7 +77,8 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = read_head(scope, self._worker.limits.trusted_proxies)
-        reply = Reply(send, request_id.new(), cors="origin" in head.headers)
+        at_once = scope.get("extensions", NO_EXTENSIONS).get(ANSWER)
+        reply = Reply(send, request_id.new(), cors="origin" in head.headers, at_once=at_once)
         calls.begun()
         try:
             await self._dispatch(head, receive, reply)

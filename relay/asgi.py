@@ -17,6 +17,7 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
+AtOnce = Callable[[int, Headers, bytes], bool]
 
 JSON = (b"content-type", b"application/json; charset=utf-8")
 
@@ -91,8 +92,10 @@ class Reply:
     `trace` is kept by whoever serves the request, in case it fails; `keeping` by relay.idempotent.
     """
 
-    def __init__(self, send: Send, request_id: str, cors: bool) -> None:
+    def __init__(self, send: Send, request_id: str, cors: bool, at_once: AtOnce | None = None) -> None:
+        """`at_once`: what the server has for whole answers beside ASGI (config.cycle), if anything."""
         self._send = send
+        self._at_once = at_once
         self._common = [(b"x-oneapi-request-id", request_id.encode())]
         if cors:
             self._common.append((b"access-control-allow-origin", b"*"))
@@ -106,6 +109,7 @@ class Reply:
         """Let `keeping` hear all that goes out from now on."""
         send, common = self._send, len(self._common)
         self.keeping = keeping
+        self._at_once = None
 
         async def both(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -125,5 +129,9 @@ class Reply:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def whole(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
+        if self._at_once is not None and self._at_once(status, [*self._common, *headers], body):
+            self.started = True
+            self.status = status
+            return
         await self.start(status, [*headers, (b"content-length", str(len(body)).encode())])
         await self.body(body, more=False)

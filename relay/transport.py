@@ -36,6 +36,7 @@ class BrokenOff(ConnectionError):
 class ResponseHead:
     status: int
     headers: list[tuple[bytes, bytes]]  # names in lower case
+    fields: dict[bytes, bytes]  # the same by name; of one that comes twice the first
 
 
 class Connection(asyncio.Protocol):
@@ -56,7 +57,6 @@ class Connection(asyncio.Protocol):
         self._complete = True
         self._keep_alive = False
         self._until_close = False  # the body has no length and ends with the connection (RFC 9112, 6.3)
-        self._framed = False  # a header tells where the body ends
         self._bodiless = False
         self._surplus = False  # the server has begun a second answer to one request
         self._error: Exception | None = None
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self.used += 1
         self._head, self._headers, self._head_size = None, [], 0
-        self._complete = self._keep_alive = self._until_close = self._framed = False
+        self._complete = self._keep_alive = self._until_close = False
         self._bodiless = bodiless
         self._surplus = False
         self._silent = True
@@ -178,21 +178,19 @@ class Connection(asyncio.Protocol):
         self._surplus = self._complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._surplus:
-            name = name.lower()
-            self._framed = self._framed or name in FRAMED_BY
-            self._headers.append((name, value))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        headers, self._headers = self._headers, []  # trailers and a surplus answer's go where nobody looks
         if self._surplus:
             return
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer (100, 103): the real one follows
-            self._headers = []
-            self._framed = False
             return
-        self._until_close = not self._framed
-        self._head = ResponseHead(status, self._headers)
+        headers = [(name.lower(), value) for name, value in headers]
+        fields = dict(reversed(headers))
+        self._until_close = FRAMED_BY.isdisjoint(fields)
+        self._head = ResponseHead(status, headers, fields)
         if self._bodiless or status in (204, 304):
             self._complete = True  # and not kept alive: what follows cannot be told from a next answer
         self._wake()

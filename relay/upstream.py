@@ -19,6 +19,7 @@ from relay.transport import BrokenOff, Connection, Pool, ResponseHead
 
 BODILESS = frozenset({"GET", "HEAD"})  # methods whose requests need not say how long they are
 MAX_PAUSE = 60.0  # seconds a Retry-After is believed
+NOTHING_YET = ResponseHead(0, [], {})
 PIECE = 1024 * 1024  # bytes that are inflated at a time, so that a small bomb cannot fill the memory
 
 
@@ -93,7 +94,7 @@ class Answer:
         self._idle = clients.idle
         self.sent = False  # the request went out, whether or not an answer came
         self._connection: Connection | None = None
-        self._head = ResponseHead(0, [])
+        self._head = NOTHING_YET
         self._deadline = time.monotonic() + clients.total if clients.total else None
 
     async def open(self) -> None:
@@ -146,11 +147,7 @@ class Answer:
 
     def header(self, name: str) -> str:
         """The first header of this name (lower case), "" if there is none."""
-        wanted = name.encode()
-        for found, value in self._head.headers:
-            if found == wanted:
-                return value.decode("latin-1")
-        return ""
+        return self._head.fields.get(name.encode(), b"").decode("latin-1")
 
     @property
     def retry_after(self) -> float | None:
@@ -199,7 +196,7 @@ class Answer:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises UpstreamError beyond `limit` bytes, counted after decompression."""
-        if self.header("content-encoding").lower() in ("", "identity"):
+        if self._head.fields.get(b"content-encoding", b"identity").lower() == b"identity":
             return await self._read_plain(limit)
         parts: list[bytes] = []
         size = 0
