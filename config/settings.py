@@ -247,6 +247,7 @@ INSTALLED_APPS = [
     "idempotency",
     "redemptions",
     "importer",
+    "backups",
     "notices",
     "api",
     "console.apps.ConsoleConfig",

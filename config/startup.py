@@ -124,7 +124,7 @@ def _check_secret() -> None:
     stored = Option.objects.values_list("value", flat=True).get(pk=SECRET_CHECK)
     if stored == digest(SECRET_CHECK, ""):
         return
-    if any(stored == _digest_under(secret) for secret in settings.SECRET_KEY_FALLBACKS):
+    if any(stored == digest_under(secret) for secret in settings.SECRET_KEY_FALLBACKS):
         log.warning("The database was written under an older secret, found in SESSION_SECRET_FALLBACKS.")
         return
     raise CannotStart(
@@ -133,7 +133,8 @@ def _check_secret() -> None:
     )
 
 
-def _digest_under(secret: str) -> str:
+def digest_under(secret: str) -> str:
+    """What SECRET_CHECK holds in a database that is written under this secret."""
     return hmac.new(derive(secret, SECRET_CHECK), b"", hashlib.sha256).hexdigest()
 
 

@@ -229,6 +229,7 @@ def test_nothing_stands_in_the_table_in_plain_text(house: Gateway) -> None:
         assert secret not in stored
 
 
+@pytest.mark.load
 def test_fifty_at_once_are_one_call_on_every_database(
     database: Database, upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
+from backups import lock, places
+from backups.refusals import InUse
 from config import env, startup
 from config.logging import configuration, configure, prepare_folder
 from config.version import VERSION
@@ -59,9 +61,12 @@ class Command(BaseCommand):
             )
         )
         try:
+            for path in places.files().values():
+                if os.access(path.parent, os.W_OK):  # where it cannot be written, startup says so
+                    lock.serve(path)
             startup.prepare()
             told = startup.seed_root() if settings.IS_MASTER else ""
-        except startup.CannotStart as refusal:
+        except (startup.CannotStart, InUse) as refusal:
             sys.exit(str(refusal))
         if told:
             self.stdout.write(told)
