@@ -21,6 +21,8 @@ from relay.app import Relay, handles  # noqa: E402  (models can be imported only
 from relay.asgi import Receive, Scope, Send  # noqa: E402
 from relay.realtime import front as realtime  # noqa: E402
 from relay.worker import Worker  # noqa: E402
+from telemetry import front  # noqa: E402
+from telemetry.watch import Watch  # noqa: E402
 
 MOST_AT_ONCE = 64  # requests in Django at a time; each may hold a thread and a database connection
 
@@ -33,6 +35,8 @@ class Application:
         self._relay: Relay | None = None
         self._realtime: realtime.Realtime | None = None
         self._runner: Runner | None = None
+        self._front: front.Front | None = None
+        self._watch: Watch | None = None
         self._room = asyncio.Semaphore(max(1, min(MOST_AT_ONCE, settings.SQL_MAX_OPEN_CONNS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +44,10 @@ class Application:
         if kind == "http":
             if handles(scope["path"]):
                 await self._started()(scope, receive, send)
+            elif scope["path"] in front.PATHS:
+                self._started()
+                assert self._front is not None
+                await self._front(scope, send)
             else:
                 await self._to_django(scope, receive, send)
         elif kind == "lifespan":
@@ -71,6 +79,9 @@ class Application:
             self._worker.start()
             self._relay = Relay(self._worker)
             self._realtime = realtime.Realtime(self._worker)
+            self._front = front.Front(self._worker)
+            self._watch = Watch(self._worker)
+            self._watch.start()
             if settings.IS_MASTER:
                 self._runner = Runner()
                 self._runner.start()
@@ -82,6 +93,9 @@ class Application:
             await asyncio.to_thread(self._runner.stop)
         else:
             await asyncio.to_thread(running.stop_all, STOP)
+        if self._watch is not None and self._front is not None:
+            self._watch.stop()
+            self._front.close()
         if self._worker is not None:
             await self._worker.stop()
 

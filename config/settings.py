@@ -59,6 +59,11 @@ TIME_ZONE = TZ or "UTC"
 LOGGING_CONFIG = "config.logging.configure"
 LOGGING = configuration(folder=LOG_DIR, one_file=ONLY_ONE_LOG_FILE, debug=DEBUG_LOG, sql=DEBUG_SQL)
 
+# --- seeing what goes on ----------------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.secret("METRICS_TOKEN", example="a-long-random-text-for-Prometheus")
+METRICS_ALLOWED = env.parsed("METRICS_ALLOWED", client_ip.networks, example="127.0.0.1,10.0.0.0/8") or ()
+
 # --- databases --------------------------------------------------------------------------------------------------------
 
 SQLITE_PATH = env.text("SQLITE_PATH", "one-api.db", example="/data/one-api.db")

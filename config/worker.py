@@ -19,6 +19,7 @@ from uvicorn_worker import UvicornWorker
 from config import draining, env
 from config.logging import configuration, configure
 from config.protocol import Protocol
+from telemetry import board
 
 KEEP_ALIVE = 75  # seconds an idle connection stays open; longer than the 60 s of usual balancers in front
 BACKLOG = 2048  # connections the kernel keeps waiting
@@ -82,9 +83,16 @@ class Worker(UvicornWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        board.prepare(int(env.handed_on("ONE_API_WORKERS") or 1))
+        self._slot = board.reserve()
         logging.getLogger(
             "uvicorn.error"
         ).propagate = True  # its handlers are the supervisor's, of which there are none
+
+    def init_process(self) -> None:
+        """As the parent, once it is settled where this process counts: the application is imported in there."""
+        board.take(self._slot)
+        super().init_process()
 
     async def _serve(self) -> None:
         """As the parent, with a server that drains."""

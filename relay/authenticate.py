@@ -58,6 +58,10 @@ class Callers:
         self._generation += 1
         self._known = {}
 
+    @property
+    def remembered(self) -> int:
+        return len(self._known)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 

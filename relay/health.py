@@ -118,6 +118,17 @@ class Health:
             channel_id for channel_id, breaker in self._breakers.items() if breaker.avoids(now)
         )
 
+    def seen(self) -> dict[int, tuple[int, int, int]]:
+        """By channel: paused, avoided (0 or 1), failures in a row; of those that anything bad is known of."""
+        now = self._clock()
+        found = {}
+        for channel_id in {*self._paused, *self._breakers}:
+            breaker = self._breakers.get(channel_id)
+            paused = self._paused.get(channel_id, 0.0) > now
+            avoided = paused or (breaker is not None and breaker.avoids(now))
+            found[channel_id] = int(paused), int(avoided), breaker.failures if breaker else 0
+        return found
+
     def back_at(self, channel_id: int) -> float:
         """When the channel may be tried again: the least bad of avoided ones has the smallest."""
         breaker = self._breakers.get(channel_id)

@@ -88,6 +88,10 @@ class Worker:
         """None until the first one has been loaded (the database was away at the start)."""
         return self._snapshot
 
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def _logs_calls(self) -> bool:
         return self._snapshot is None or bool(self._snapshot.options["LogConsumeEnabled"])
 

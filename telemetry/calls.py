@@ -117,3 +117,12 @@ def answered(channel_id: int) -> None:
 def failed(channel_id: int, reason: str) -> None:
     """An attempt on the channel failed."""
     _cells[row(channel_id) + _COLUMN[reason]] += 1
+
+
+def show_channels(seen: dict[int, tuple[int, int, int]]) -> None:
+    """What the worker knows of its channels: paused, avoided, failures in a row. Of those not in it: nothing bad."""
+    for channel_id in seen:
+        row(channel_id)
+    for channel_id, first in _rows.items():
+        at = first + families.PAUSED
+        _cells[at], _cells[at + 1], _cells[at + 2] = seen.get(channel_id, (0, 0, 0))

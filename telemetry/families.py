@@ -32,6 +32,7 @@ class Family:
     help: str
     labels: Labels
     cells: dict[Labels, int]
+    scale: int = 1  # cells hold the value times this
     bounds: tuple[float, ...] = ()  # of a histogram; a cell each, one for what is beyond, one for the sum in millionths
 
     def at(self, *values: str) -> int:
@@ -51,26 +52,23 @@ def _room(combinations: Sequence[Labels], each: int) -> dict[Labels, int]:
     return cells
 
 
-def _plain(kind: str, name: str, text: str, labels: Labels, combinations: Sequence[Labels]) -> Family:
-    family = Family(name, kind, text, labels, _room(combinations, 1))
+def _kept(family: Family) -> Family:
     FAMILIES.append(family)
     return family
 
 
 def _counter(name: str, text: str, labels: Labels = (), combinations: Sequence[Labels] = ((),)) -> Family:
-    return _plain("counter", name, text, labels, combinations)
+    return _kept(Family(name, "counter", text, labels, _room(combinations, 1)))
 
 
-def _gauge(name: str, text: str) -> Family:
-    return _plain("gauge", name, text, (), ((),))
+def _gauge(name: str, text: str, scale: int = 1) -> Family:
+    return _kept(Family(name, "gauge", text, (), _room(((),), 1), scale))
 
 
 def _histogram(
     name: str, text: str, bounds: tuple[float, ...], labels: Labels = (), combinations: Sequence[Labels] = ((),)
 ) -> Family:
-    family = Family(name, "histogram", text, labels, _room(combinations, len(bounds) + 2), bounds)
-    FAMILIES.append(family)
-    return family
+    return _kept(Family(name, "histogram", text, labels, _room(combinations, len(bounds) + 2), MICRO, bounds))
 
 
 def _one(name: str, values: Sequence[str]) -> tuple[Labels, list[Labels]]:
@@ -161,12 +159,12 @@ IN_A_ROW = _gauge("one_api_books_failing", "Attempts in a row that the database 
 
 # --- the worker, looked at once a second ------------------------------------------------------------------------------
 
-LOOP_LAG = _gauge("one_api_loop_lag_microseconds", "How late the event loop came to a timer; the worst worker's.")
-LOOP_LAG_WORST = _gauge("one_api_loop_lag_worst_microseconds", "The latest it came within a minute.")
+LOOP_LAG = _gauge("one_api_loop_lag_seconds", "How late the event loop came to a timer; the worst worker's.", MICRO)
+LOOP_LAG_WORST = _gauge("one_api_loop_lag_worst_seconds", "The latest it came within a minute.", MICRO)
 SNAPSHOT_VERSION = _gauge("one_api_snapshot_version", "Version of the channels and options routed by; the oldest.")
-SNAPSHOT_LOADED = _gauge("one_api_snapshot_loaded_at", "When it was loaded, seconds since 1970; the oldest.")
+SNAPSHOT_LOADED = _gauge("one_api_snapshot_loaded_timestamp_seconds", "When it was loaded; the oldest.")
 IDENTITIES = _gauge("one_api_identities_remembered", "Keys whose callers are remembered, in all workers.")
-TICKED = _gauge("one_api_worker_seen_at", "When the worker last looked at itself, seconds since 1970; the oldest.")
+TICKED = _gauge("one_api_worker_seen_timestamp_seconds", "When a worker last looked at itself; the oldest.")
 
 # --- channels ---------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ _AWAY, _REFUSED = (families.BATCH_FAILURES.at(reason) for reason in families.FAI
 _IN_A_ROW, _GIVEN_UP = families.IN_A_ROW.at(), families.GIVEN_UP.at()
 _SWEPT = families.SWEPT.at()
 
+_cells[_IN_A_ROW] = 0  # whoever had this slot before us has gone
+
 
 def written(entries: int, began: float, oldest: float) -> None:
     """A transaction is durable. `began`, and when its oldest entry came: monotonic seconds."""

@@ -27,6 +27,7 @@ from relay.route import Plan, plan_for
 from relay.told import Trace
 from relay.types import Attempt, Call, Head, Mode
 from relay.worker import Worker
+from telemetry import calls
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ PATH = "/v1/realtime"
 KEY_PREFIX = "openai-insecure-api-key."
 SPOKEN = ("realtime", "openai-beta.realtime-v1")  # subprotocols an upstream would answer with
 PASSED_ON = ("openai-beta", "openai-safety-identifier")
+KIND = calls.kind("openai", "realtime")
 BETA = ("OpenAI-Beta", "realtime=v1")
 
 
@@ -52,17 +54,23 @@ class Realtime:
         await receive()  # websocket.connect
         session_id = request_id.new()
         trace = Trace()
+        calls.begun()
+        status = 200
         try:
             await self._serve(scope, receive, send, session_id, trace)
         except RelayError as error:
+            status = error.status
             self._worker.failures.note(trace, session_id, error)
             await _refuse(scope, send, error, session_id)
         except Exception as error:
             # The process's edge for one session: whatever was not foreseen is logged with its id and told as 500.
             log.exception("session %s failed: %s", session_id, type(error).__name__)
             failure = GatewayError("the gateway failed to serve this session", code="internal_error")
+            status = failure.status
             self._worker.failures.note(trace, session_id, failure)
             await _refuse(scope, send, failure, session_id)
+        finally:
+            calls.over(KIND, status, trace.started, stream=True)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, session_id: str, trace: Trace) -> None:
         """Raises RelayError before the caller was let in."""
@@ -132,6 +140,7 @@ class Realtime:
                     break
             else:
                 self._worker.health.report(route, None)
+                calls.answered(route.channel_id)
                 return line
         raise failure or NoChannel(f"当前分组 {caller.group} 下对于模型 {call.model} 无可用渠道")
 
