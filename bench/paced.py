@@ -7,6 +7,7 @@ not delay the next one, so what a caller sees late beyond this is the gateway's 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import cast
 
@@ -89,5 +90,6 @@ async def serve(port: int, manner: Manner) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a collection is a gap in all streams
     port, delay, events, pace = sys.argv[1:]
     uvloop.run(serve(int(port), Manner(float(delay), int(events), float(pace))))

@@ -39,6 +39,29 @@ def test_an_event_out_of_its_place_is_lost(change, lost):
     assert asyncio.run(against(manner, streams.run, 1))["lost"] == lost
 
 
+def test_a_stream_whose_last_chunk_comes_alone_is_over_with_it_and_not_before():
+    async def cut_up() -> list[bool]:
+        stream = streams.Stream(b"")
+        stream.connection_made(asyncio.Transport())
+        stream._asked = 0.0
+        over = []
+        for part in (b"HTTP/1.1 200 OK\r\nx-id: 0\r\n\r\n", b"a\r\ndata: {}\n\n\r\n", b"0\r\n\r\n"):
+            stream.data_received(part)
+            over.append(stream.over.done())
+        return over
+
+    assert asyncio.run(cut_up()) == [False, False, True]
+
+
+def test_a_refused_stream_is_over_at_once_and_has_lost_all():
+    async def refused() -> tuple[bool, bool, int]:
+        stream = streams.Stream(b"")
+        stream.data_received(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}")
+        return stream.over.done(), stream.whole, stream.lost
+
+    assert asyncio.run(refused()) == (True, False, scenario.EVENTS + 1)
+
+
 def test_a_crowd_is_open_all_at_once_and_hears_every_event():
     told = asyncio.run(against(Manner(0, scenario.SLOW_EVENTS, 0.05), crowd.run, 30))
     assert (told["streams"], told["most_open"], told["lost"]) == (30, 30, 0)
