@@ -33,13 +33,15 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
     server_core, load_core = machine.cores()
     described = {**machine.describe(), "fsync_ms": machine.fsync_time(Path(tempfile.gettempdir())) * 1000}
-    installed = peers.install() if options.peers else []
+    notes: list[str] = []
+    installed = peers.install(notes) if options.peers else []
     os.sched_setaffinity(0, {load_core})  # and with us all that is not put elsewhere
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="one-api-bench-")))
         processes = machine.Processes(folder)
         stack.callback(processes.close)
-        notes = [] if server_core != load_core else ["Only one core: server, load and upstream share it."]
+        if server_core == load_core:
+            notes.append("Only one core: server, load and upstream share it.")
         plain, what = upstream.start_plain(processes, load_core)
         paced = upstream.start_paced(processes, load_core)
         addresses = f"http://127.0.0.1:{plain}", f"http://127.0.0.1:{paced}"

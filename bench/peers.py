@@ -26,7 +26,9 @@ from bench.target import Target
 PATIENCE = 420  # seconds an installation may take
 START = 90  # seconds until the first answer
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
-LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"
+LITELLM = "1.108.7"
+PORTKEY = "1.15.2"
+HONO = "1.11.1"  # of Portkey's server: with the newest that it admits every stream fails ("immutable" headers)
 
 
 class NotInstalled(RuntimeError):
@@ -37,26 +39,35 @@ class NotInstalled(RuntimeError):
 class Peer:
     name: str
     title: str
-    package: str
+    version: str
     leaves_out: str
     install: Callable[[Path], None]
     start: Callable[[Place, Path, Peer], Side]
 
 
-def install() -> list[tuple[Peer, Path]]:
-    """Those that can be had here, each with its folder. Raises NotInstalled."""
+def install(notes: list[str]) -> list[tuple[Peer, Path]]:
+    """Those that can be had here, each with its folder; `notes` says who cannot. Raises NotInstalled if nobody can."""
     root = Path(tempfile.gettempdir()) / f"one-api-bench-peers-{os.getuid()}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    if root.stat().st_uid != os.getuid() or root.is_symlink():
+        raise NotInstalled(f"{root} is somebody else's: what stands there is not run")
     found = []
     for peer in PEERS:
-        folder = root / peer.package.replace("/", "-")
+        folder = root / f"{peer.name}-{peer.version}"
         done = folder / "installed"
         if not done.exists():
-            say(f"Installing {peer.package} into {folder}")
+            say(f"Installing {peer.title} into {folder}")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, mode=0o700)
-            peer.install(folder)
+            try:
+                peer.install(folder)
+            except NotInstalled as failure:
+                notes.append(f"{peer.title} is left out: {_brief(failure)}")
+                continue
             done.touch()
         found.append((peer, folder))
+    if not found:
+        raise NotInstalled("\n".join(notes))
     return found
 
 
@@ -67,24 +78,38 @@ def start(place: Place, installed: Sequence[tuple[Peer, Path]]) -> list[Side]:
         try:
             sides.append(peer.start(place, folder, peer))
         except NotStarted as failure:
-            place.notes.append(f"{peer.title} is left out: {str(failure)[-300:]}")
+            place.notes.append(f"{peer.title} is left out: {_brief(failure)}")
     return sides
+
+
+def _brief(failure: Exception) -> str:
+    """The end of what was said, in one line."""
+    return " ".join(str(failure).split())[-300:]
 
 
 def _install_litellm(folder: Path) -> None:
     _command([sys.executable, "-m", "venv", str(folder / "venv")], folder)
-    _command([str(folder / "venv" / "bin" / "pip"), "install", "--quiet", LITELLM], folder)
+    _command([str(folder / "venv" / "bin" / "pip"), "install", "--quiet", f"litellm[proxy]=={LITELLM}"], folder)
 
 
 def _install_portkey(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise NotInstalled("npm is not installed, and Portkey's gateway comes by it")
-    _command([npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), PORTKEY], folder)
+    wanted = {
+        "private": True,
+        "dependencies": {"@portkey-ai/gateway": PORTKEY},
+        "overrides": {"@hono/node-server": HONO},
+    }
+    (folder / "package.json").write_text(json.dumps(wanted))
+    _command([npm, "install", "--no-audit", "--no-fund"], folder)
 
 
 def _command(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise NotInstalled(f"{' '.join(command)} took more than {PATIENCE} s") from late
     if done.returncode:
         raise NotInstalled(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
 
@@ -103,7 +128,12 @@ def _start_litellm(place: Place, folder: Path, peer: Peer) -> Side:
     port = machine.free_port()
     command = [str(folder / "venv" / "bin" / "litellm"), "--config", str(configuration), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--num_workers", "1"]
-    settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION"}
+    settings = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_MODE": "PRODUCTION",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # it listens on 127.0.0.1 alone
+    }
     return _side(place, peer, command, settings, Target(port, model="plain"), Target(port, model="paced"))
 
 
@@ -132,12 +162,12 @@ def _side(
 
 PEERS = (
     Peer(
-        "litellm", "LiteLLM proxy 1.108.7", LITELLM,
+        "litellm", f"LiteLLM proxy {LITELLM}", LITELLM,
         "no keys, no balances, no durable log as started here (no database); prices are counted, in memory",
         _install_litellm, _start_litellm,
     ),
     Peer(
-        "portkey", "Portkey gateway 1.15.2", PORTKEY,
+        "portkey", f"Portkey gateway {PORTKEY}", PORTKEY,
         "no keys, no prices, no balances, no durable log: the open gateway has none",
         _install_portkey, _start_portkey,
     ),

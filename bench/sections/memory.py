@@ -15,7 +15,7 @@ def lines(result: Result) -> list[str]:
         if subject.idle:
             sizes = "".join(f"{size / MB:>9.0f}" for size in (subject.idle, subject.peak, subject.after))
             told.append(f"  {subject.title:<{NAME}}{sizes}{subject.cold_start:>25.1f}")
-    return told
+    return told if len(told) > 1 else []
 
 
 def goals(result: Result) -> list[Goal]:
