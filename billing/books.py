@@ -53,6 +53,7 @@ class _Waiting:
     deadline: float  # monotonic; a database that is away is not waited for any longer
     patience: float  # monotonic; a BUSY hold is not tried again after it
     since: float  # monotonic; when it came
+    first: Hold | None = None  # the hold of this settlement, which goes with it and that nobody else waits for
     again: bool = False  # an attempt failed, perhaps after its commit
 
 
@@ -100,13 +101,16 @@ class Books:
         """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
         now = time.monotonic()
         waiting = self._waiting(entry, now)
-        if isinstance(entry, Settlement) and entry.hold is not None:
-            self.hurry(entry.request_id)  # its hold goes before it
+        if isinstance(entry, Settlement) and entry.hold is not None and self._ahead.pop(entry.request_id, None):
+            waiting.first = entry.hold
         self._enter(waiting, now)
         return waiting.future
 
     def ahead(self, hold: Hold) -> asyncio.Future[Outcome]:
-        """As `submit`, for a hold that its call does not wait for: kept back for the settlement, AHEAD at most."""
+        """As `submit`, for a hold that its call does not wait for: kept back for the settlement, AHEAD at most.
+
+        Where the settlement takes it along, the settlement's future alone tells of both.
+        """
         now = time.monotonic()
         waiting = self._waiting(hold, now)
         if not self._minding and self._loop is not None:
@@ -141,14 +145,8 @@ class Books:
     def _waiting(self, entry: Entry, now: float) -> _Waiting:
         if self._loop is None or self._closing:
             raise BooksClosed("the books are not open")
-        patient = isinstance(entry, Hold)
-        return _Waiting(
-            entry,
-            self._loop.create_future(),
-            deadline=now + (SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE),
-            patience=now + self._hold_wait if patient else now,
-            since=now,
-        )
+        deadline = now + (SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE)
+        return _Waiting(entry, self._loop.create_future(), deadline, now + self._hold_wait, now)
 
     def _enter(self, waiting: _Waiting, now: float) -> None:
         if not self._coming:
@@ -232,11 +230,17 @@ class Books:
         gathered = self._without_undecided(gathered, now)
         if not gathered:
             return
+        entries: list[Entry] = []
         for waiting in gathered:
-            if isinstance(waiting.entry, Hold):
-                waiting.entry.patient = now < waiting.patience and not self._stopping
+            entry = waiting.entry
+            hold = entry if isinstance(entry, Hold) else waiting.first
+            if hold is not None:
+                hold.patient = now < waiting.patience and not self._stopping
+                entries.append(hold)
+            if hold is not entry:
+                entries.append(entry)
         try:
-            outcomes = batch.post([w.entry for w in gathered], again=any(w.again for w in gathered))
+            outcomes = batch.post(entries, again=any(w.again for w in gathered))
         except Exception as error:  # noqa: BLE001
             # The edge of this thread: whatever is wrong with one entry must not end the books of all.
             self._failed(gathered, error)
@@ -245,7 +249,11 @@ class Books:
         ledger.written(len(gathered), now, gathered[0].since)
         answered: list[tuple[_Waiting, Outcome | BooksClosed]] = []
         freed = False
-        for waiting, outcome in zip(gathered, outcomes, strict=True):
+        in_order = iter(outcomes)
+        for waiting in gathered:
+            if waiting.first is not None:
+                next(in_order)  # its refusal is the settlement's, too
+            outcome = next(in_order)
             if outcome.verdict is Verdict.BUSY:
                 waiting.deadline = now + HOLD_PATIENCE  # the database is there: its patience begins anew
                 self._busy.append((now + BUSY_PAUSE, waiting))
@@ -261,12 +269,17 @@ class Books:
 
     def _without_undecided(self, gathered: list[_Waiting], now: float) -> list[_Waiting]:
         """What can be written now. A settlement sent after its hold waits for it, and shares its refusal."""
-        here = {w.entry.request_id for w in gathered if isinstance(w.entry, Hold)}
+        here: set[str] | None = None
         ready: list[_Waiting] = []
         refused: list[tuple[_Waiting, Outcome | BooksClosed]] = []
         for waiting in gathered:
-            hold = waiting.entry.hold if isinstance(waiting.entry, Settlement) else None
-            if hold is None or (hold.outcome is None and hold.request_id in here):
+            if waiting.first is not None or not isinstance(waiting.entry, Settlement) or waiting.entry.hold is None:
+                ready.append(waiting)
+                continue
+            hold = waiting.entry.hold
+            if here is None:
+                here = {w.entry.request_id for w in gathered if isinstance(w.entry, Hold)}
+            if hold.outcome is None and hold.request_id in here:
                 ready.append(waiting)
             elif hold.outcome is None:
                 self._busy.append((now + BUSY_PAUSE, waiting))
