@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from accounts.models import Role, Token, TokenStatus, UserStatus
+from accounts.models import NEVER, Role, Token, TokenStatus, UserStatus
 from options import versions
 from vault.keys import digest
 
@@ -41,6 +41,7 @@ class Caller:
     spendable: int
     user_quota: int
     user_used_quota: int
+    unrestricted: bool = False  # whoever has the key may use it, whenever and from wherever
 
     @property
     def is_admin(self) -> bool:
@@ -88,6 +89,12 @@ def find(key: str) -> Caller | None:
         spendable=user.quota - user.held,
         user_quota=user.quota,
         user_used_quota=user.used_quota,
+        unrestricted=(
+            token.status == TokenStatus.ENABLED
+            and token.expired_time == NEVER
+            and not token.subnet
+            and user.status == UserStatus.ENABLED
+        ),
     )
 
 

@@ -101,7 +101,8 @@ class Books:
         """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
         now = time.monotonic()
         waiting = self._waiting(entry, now)
-        if isinstance(entry, Settlement) and entry.hold is not None and self._ahead.pop(entry.request_id, None):
+        if isinstance(entry, Settlement) and entry.hold is not None and entry.request_id in self._ahead:
+            del self._ahead[entry.request_id]
             waiting.first = entry.hold
         self._enter(waiting, now)
         return waiting.future

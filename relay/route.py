@@ -21,7 +21,7 @@ class Plan:
         self._tried: frozenset[int] = frozenset()
         self._named = named(snapshot, suffix) if suffix else None
         self._tiers = snapshot.tiers(caller.group, model)
-        if self._named is None:
+        if self._named is None and not self._tiers:
             match available(snapshot, caller.group, model):
                 case Availability.NOT_CARRIED:
                     raise ModelNotFound(

@@ -51,6 +51,10 @@ def _messages(messages: list[dict[str, Any]]) -> tuple[int, int]:
     size = extra = 0
     for message in messages:
         extra += PER_MESSAGE
+        content = message.get("content")
+        if type(content) is str and len(message) == 2 and "role" in message:  # nearly all of them
+            size += len(content) if content.isascii() else len(content.encode(errors="replace"))
+            continue
         for name, value in message.items():
             if name == "role":
                 continue

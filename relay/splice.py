@@ -16,7 +16,8 @@ from relay.errors import BadRequest
 
 _WHITE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
-LONGEST = 64  # characters of a name that is remembered
+LONGEST = 1024  # characters of all names together that are remembered
+ONCE = frozenset({1})
 DEEPEST = 254  # levels that orjson writes; it reads 1,024
 
 
@@ -34,11 +35,13 @@ def parse(body: bytes, code: str = "invalid_text_request") -> dict[str, Any]:
         raise BadRequest("the request body must be a JSON object", code=code)
     if body.count(b"[") + body.count(b"{") > DEEPEST and not _can_be_written(document):
         raise BadRequest("the request body is nested too deeply", code=code)
-    if len({name.casefold() for name in document}) != len(document):
+    names = tuple(document)
+    distinct, written = _names(names) if sum(map(len, names)) <= LONGEST else _names.__wrapped__(names)
+    if not distinct:
         raise BadRequest("a member occurs twice in the request body, in different case", code=code)
-    if _may_repeat(body, document):
-        names = [name for name, _, _ in members(body.decode())]
-        if len(names) != len(set(names)):
+    if _may_repeat(body, written):
+        found = [name for name, _, _ in members(body.decode())]
+        if len(found) != len(set(found)):
             raise BadRequest("a member occurs twice in the request body", code=code)
     return document
 
@@ -52,21 +55,19 @@ def _can_be_written(document: dict[str, Any]) -> bool:
     return True
 
 
-def _may_repeat(body: bytes, document: dict[str, Any]) -> bool:
+def _may_repeat(body: bytes, written: tuple[bytes, ...] | None) -> bool:
     """Cheap and never wrong when it says no: a name that is written once, unescaped, cannot occur twice."""
-    if b"\\u" in body or b"\\/" in body:
+    if written is None or b"\\u" in body or b"\\/" in body:
         return True
-    for name in document:
-        written = _written(name) if len(name) <= LONGEST else b""
-        if not written or body.count(written) != 1:
-            return True
-    return False
+    return bool(set(map(body.count, written)) - ONCE)
 
 
-@lru_cache(maxsize=1024)
-def _written(name: str) -> bytes:
-    """A member's name as it stands in a body, b"" where there is more than one way to write it."""
-    return b'"%b"' % name.encode() if name.isprintable() and '"' not in name and "\\" not in name else b""
+@lru_cache(maxsize=4096)
+def _names(names: tuple[str, ...]) -> tuple[bool, tuple[bytes, ...] | None]:
+    """Whether they differ in more than case, and how each stands in a body; None: there is another way to write one."""
+    distinct = len({name.casefold() for name in names}) == len(names)
+    plain = all(name.isprintable() and '"' not in name and "\\" not in name for name in names)
+    return distinct, tuple(b'"%b"' % name.encode() for name in names) if plain else None
 
 
 def members(text: str) -> list[tuple[str, int, int]]:

@@ -81,7 +81,7 @@ def upsert(cursor: Any, table: str, period: str, rows: Mapping[tuple[Any, ...], 
         table,
         (period, *OF, *SUMS),
         [(*key, *rows[key]) for key in sorted(rows)],
-        ending=_adding(connection.vendor, table, period),
+        ending=_adding(cursor.vendor, table, period),
     )
 
 

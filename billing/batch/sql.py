@@ -25,6 +25,7 @@ class Cursor:
 
     def __init__(self, raw: Any, vendor: str) -> None:
         self._raw = raw
+        self.vendor = vendor
         self._own_marks = vendor == "sqlite"
         self.fetchall = raw.fetchall
 
@@ -39,6 +40,19 @@ class Cursor:
         return int(self._raw.rowcount)
 
 
+class Logged:
+    """Django's wrapper, which logs statements, in the form of `Cursor`."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.vendor = connection.vendor
+        self.execute, self.executemany, self.fetchall = wrapped.execute, wrapped.executemany, wrapped.fetchall
+        self._wrapped = wrapped
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._wrapped.rowcount)
+
+
 @lru_cache(maxsize=1024)
 def _question_marks(statement: str) -> str:
     return statement.replace("%s", "?")
@@ -49,7 +63,7 @@ def open_cursor() -> Iterator[Any]:
     """A cursor inside the running transaction; errors come as django.db's. DEBUG_SQL keeps the wrapper that logs."""
     if settings.DEBUG_SQL:
         with connection.cursor() as wrapped:
-            yield wrapped
+            yield Logged(wrapped)
         return
     with connection.wrap_database_errors, closing(connection.connection.cursor()) as raw:
         yield Cursor(raw, connection.vendor)
@@ -64,7 +78,7 @@ def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Seque
     while start < len(rows):
         count = min(MOST_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
         part = rows[start : start + count]
-        cursor.execute(_insertion(connection.vendor, table, columns, count, ending), list(chain.from_iterable(part)))
+        cursor.execute(_insertion(cursor.vendor, table, columns, count, ending), list(chain.from_iterable(part)))
         start += count
 
 

@@ -13,6 +13,7 @@ from relay.errors import BadRequest
 from relay.sizing import estimate_prompt
 from relay.types import Call, Head, Mode
 
+MAXIMA = frozenset({"max_completion_tokens", "max_tokens"})
 MAX_TOKENS = 1_073_741_823  # the contract's bound of a requested maximum
 DEFAULT_MODELS = {
     Mode.MODERATIONS: "text-moderation-latest",
@@ -81,20 +82,20 @@ def _read_stream(call: Call) -> None:
 
 def _check_text(call: Call) -> None:
     document = call.document
-    maxima = []
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = document.get(name)
+    maximum = 0
+    for name in MAXIMA.intersection(document):
+        value = document[name]
         if value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_TOKENS:
             raise BadRequest(f"{name} is invalid", code="invalid_text_request")
-        maxima.append(value)
+        maximum = max(maximum, value)
     choices = document.get("n")
     if choices is not None and (not isinstance(choices, int) or isinstance(choices, bool) or not 1 <= choices <= 1024):
         raise BadRequest("n is invalid", code="invalid_text_request")
     call.times = _completions(call, choices or 1)
-    if any(maxima):
-        call.max_tokens = max(maxima) * call.times
+    if maximum:
+        call.max_tokens = maximum * call.times
 
 
 def _completions(call: Call, choices: int) -> int:
@@ -111,7 +112,7 @@ def _check_chat(call: Call) -> None:
     messages = call.document.get("messages")
     if not messages:
         raise BadRequest("field messages is required", code="invalid_text_request")
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    if not isinstance(messages, list) or set(map(type, messages)) != {dict}:
         raise BadRequest("messages must be a list of objects", code="invalid_text_request")
 
 
