@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -16,6 +16,7 @@ from api import messages
 from api.messages_en import english, wants_english
 from billing.services import QuotaOutOfRange, UserMissing
 from channels_app.services import ChannelInvalid, ChannelMissing
+from config import frontend
 from options.registry import BadOption
 from redemptions.services import CodeRefused
 
@@ -79,7 +80,9 @@ def handle(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None
         case TooMany():
             return HttpResponse(status=429)
         case NoRoute():
-            return no_route(context["request"])
+            path, _, query = context["request"].get_full_path().partition("?")
+            url = frontend.elsewhere(path, query)
+            return HttpResponsePermanentRedirect(url) if url else no_route(context["request"])
         case AccountNotFound() | ChannelMissing() | UserMissing():
             return refuse(messages.NOT_FOUND)
         case QuotaOutOfRange():

@@ -28,11 +28,16 @@ log = logging.getLogger(__name__)
 PRUNE_EVERY = 1024  # hits between two looks for idle subjects
 KEEP = 24 * 3600  # seconds; longer than any window
 
+# What stands under the key and is no log of ours (another program's, another version's, one of a clock that ran ahead)
+# is thrown away.
 SLIDE = """
 local now = tonumber(ARGV[1])
+local kind = redis.call('TYPE', KEYS[1]).ok
+local newest = kind == 'list' and tonumber(redis.call('LINDEX', KEYS[1], -1))
+if kind ~= 'none' and (not newest or newest > now + 60) then redis.call('DEL', KEYS[1]) end
 local first = redis.call('LINDEX', KEYS[1], -tonumber(ARGV[3]))
 local full = redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[3])
-if full and now - tonumber(first) < tonumber(ARGV[2]) then return 0 end
+if full and now - (tonumber(first) or 0) < tonumber(ARGV[2]) then return 0 end
 if ARGV[4] == '1' then
   redis.call('RPUSH', KEYS[1], now)
   redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from channels_app import services
 from channels_app.models import BreakerState, Channel, ChannelHealth
 from notices import services as notices
 from options import services as option_services
+from options import versions
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,26 @@ def account_refused(channel_id: int, reason: str) -> bool:
     return option_services.load()["AutomaticDisableChannelEnabled"] and disable(channel_id, reason)
 
 
+def paused(channel_id: int, until: int) -> None:
+    """The upstream asked to be left alone until then (Unix milliseconds); the later of two moments stands."""
+    if not Channel.objects.filter(pk=channel_id).exists():
+        return
+    with transaction.atomic():
+        row, _ = ChannelHealth.objects.get_or_create(pk=channel_id)
+        if ChannelHealth.objects.filter(pk=row.pk, paused_until__lt=until).update(paused_until=until):
+            versions.bump(versions.HEALTH)
+
+
+def avoided() -> dict[int, float]:
+    """Channels that some worker leaves alone, and the Unix second until which it does."""
+    now = time.time()
+    rows = ChannelHealth.objects.filter(Q(opened_until__gt=now) | Q(paused_until__gt=now * 1000))
+    return {
+        pk: max(opened, paused / 1000) for pk, opened, paused in rows.values_list("pk", "opened_until", "paused_until")
+    }
+
+
+@transaction.atomic
 def breaker_changed(
     channel_id: int, state: BreakerState, *, opened_until: int, failures: int, openings: int, last_failure: str
 ) -> None:
@@ -67,6 +89,7 @@ def breaker_changed(
         values["last_failure"] = last_failure[:MAX_FAILURE]
     if not ChannelHealth.objects.filter(pk=channel_id).update(**values):
         ChannelHealth.objects.update_or_create(pk=channel_id, defaults=values)
+    versions.bump(versions.HEALTH)
 
 
 def count_outcomes(outcomes: Mapping[int, str]) -> None:

@@ -108,6 +108,7 @@ class ChannelHealth(models.Model):
     )
     breaker_state = models.IntegerField(choices=BreakerState.choices, default=BreakerState.CLOSED)
     opened_until = models.BigIntegerField(default=0)  # Unix seconds; 0 while closed
+    paused_until = models.BigIntegerField(db_default=0)  # Unix milliseconds; its upstream asks for a pause
     failures = models.IntegerField(default=0)  # in a row, when it opened
     openings = models.IntegerField(default=0)  # in a row, without a success between them
     last_failure = models.TextField(default="", blank=True)  # what the upstream said, redacted

@@ -13,7 +13,7 @@ from django.core.asgi import get_asgi_application
 
 console = get_asgi_application()
 
-from config import intake  # noqa: E402
+from config import frontend, intake  # noqa: E402
 from console.relayed import SCOPE, Door  # noqa: E402
 from jobs import running  # noqa: E402
 from jobs.runner import STOP, Runner  # noqa: E402
@@ -48,6 +48,9 @@ class Application:
                 self._started()
                 assert self._front is not None
                 await self._front(scope, send)
+            elif not scope["path"].startswith("/api") and (url := _elsewhere(scope)):
+                await send({"type": "http.response.start", "status": 301, "headers": [(b"location", url)]})
+                await send({"type": "http.response.body"})
             else:
                 await self._to_django(scope, receive, send)
         elif kind == "lifespan":
@@ -109,6 +112,12 @@ class Application:
                 await self._stopped()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _elsewhere(scope: Scope) -> bytes | None:
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    url = frontend.elsewhere(path, scope["query_string"].decode("latin-1"))
+    return None if url is None else url.encode("latin-1")
 
 
 application = Application()

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 SCHEMES = ("redis", "rediss", "unix")
 SENTINEL_PORT = 26379
-# Seconds. What Redis holds may be missing for a moment, so nobody waits long for it.
-TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5, "health_check_interval": 30}
+# Seconds. What Redis holds may be missing for a moment, so nobody waits long for it, and nobody waits twice.
+TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "health_check_interval": 30}
+AWAY = 5.0  # seconds for which a server that did not answer is not asked again
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,23 @@ class Redis:
 @cache
 def _client(servers: Redis) -> redis.Redis:
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
+    from config.redis_clients import Cluster, Server
+
+    # A connection that was closed meanwhile is made anew once; a server that is silent is not asked twice.
+    once = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     if servers.sentinels:
         watch = redis.Sentinel(list(servers.sentinels), sentinel_kwargs=TIMEOUTS)
-        found: redis.Redis = watch.master_for(servers.master, password=servers.password or None, **TIMEOUTS)
+        password = servers.password or None
+        found: redis.Redis = watch.master_for(servers.master, Server, password=password, retry=once, **TIMEOUTS)
         return found
     if servers.cluster:
         nodes = [redis.cluster.ClusterNode(*_node(url)) for url in servers.urls]
-        clustered: Any = redis.RedisCluster(startup_nodes=nodes, **_cluster_arguments(servers.urls[0]))
+        clustered: Any = Cluster(startup_nodes=nodes, retry=once, **_cluster_arguments(servers.urls[0]))
         return clustered  # type: ignore[no-any-return]
-    return redis.Redis.from_url(servers.urls[0], **TIMEOUTS)
+    return Server.from_url(servers.urls[0], retry=once, **TIMEOUTS)
 
 
 def parse(value: str, master: str, password: str) -> Redis:

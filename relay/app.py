@@ -9,6 +9,7 @@ import logging
 import re
 from typing import Any
 
+from config import frontend
 from config.cycle import ANSWER
 from relay import idempotent, models_api, request_id, routes, stored
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
@@ -130,13 +131,16 @@ class Relay:
         elif kept := stored.asked(head.method, path):
             await stored.serve(self._worker, head, kept, receive, reply)
         else:
-            await self._refuse(head, path)
+            await self._refuse(head, path, reply)
 
-    async def _refuse(self, head: Head, path: str) -> None:
+    async def _refuse(self, head: Head, path: str, reply: Reply) -> None:
         for methods, pattern in NOT_IMPLEMENTED:
             if head.method in methods.split() and pattern.fullmatch(path):
                 await self._worker.callers.authenticate(head)
                 raise NotImplementedYet("API not implemented")
+        if url := frontend.elsewhere(head.raw_path, head.query):
+            await reply.whole(301, b"", [(b"location", url.encode("latin-1"))])
+            return
         raise NotFound(f"Invalid URL ({head.method} {head.path})")
 
 

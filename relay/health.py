@@ -1,9 +1,10 @@
 """What this worker has seen of each channel lately, and which ones to leave alone for a while.
 
-Two reasons to avoid a channel: its upstream asked for a pause (Retry-After), or its breaker is open. A breaker opens
-after FAILURES failures in a row within WINDOW seconds, for 10 s, and for twice as long each time it opens again, up to
-ten minutes. When the time is up, one call goes through; if that succeeds the channel is back, if not it stays out. A
-channel that is avoided is still tried when there is no other: avoiding never refuses a call.
+Three reasons to avoid a channel: its upstream asked for a pause (Retry-After), its breaker is open, or another worker,
+of this node or another, has one of these reasons (the database says so, and is read when its version moves). A breaker
+opens after FAILURES failures in a row within WINDOW seconds, for 10 s, and for twice as long each time it opens again,
+up to ten minutes. When the time is up, one call goes through; if that succeeds the channel is back, if not it stays
+out. A channel that is avoided is still tried when there is no other: avoiding never refuses a call.
 
 On the event loop all of this is a look into a dictionary. What has to be written down goes to one thread (Notes).
 """
@@ -14,7 +15,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -34,6 +35,7 @@ WINDOW = 60.0  # seconds
 SHORTEST, LONGEST = 10.0, 600.0  # seconds a breaker stays open
 PROBE = 30.0  # seconds after which a probe that told nothing (its caller left) is followed by another
 SAME_REFUSAL = 1.0  # seconds in which a second refusal of the same account is no news
+WORTH = 1.0  # seconds by which a pause must be longer than what others know of, to be told
 MERGED = 1.0  # seconds between two writes of outcomes
 WAITING = 10_000  # notes that may wait while the database is away; more are dropped
 # Answers that only a broken upstream gives; what a caller's request may have caused is not among them.
@@ -90,6 +92,9 @@ class Health:
         self._breakers: dict[int, Breaker] = {}
         self._open = 0  # breakers that are not closed
         self._refused: dict[int, float] = {}
+        self._told: dict[int, float] = {}  # what others avoid, until when
+        self._heard: dict[int, float] | None = None  # the same, not taken up yet
+        self._shared: dict[int, float] = {}  # pauses others have been told of
         self._news: Snapshot | None = None
         self.notes = Notes()
 
@@ -101,12 +106,23 @@ class Health:
         self.notes.stop()
 
     def pause(self, channel_id: int, seconds: float) -> None:
-        """The upstream asked to be left alone."""
-        self._paused[channel_id] = self._clock() + seconds
+        """The upstream asked to be left alone. Others are told where it is worth a write."""
+        until = self._paused[channel_id] = self._clock() + seconds
+        if until - self._shared.get(channel_id, self._clock()) >= WORTH:
+            self._shared[channel_id] = until
+            moment = round((time.time() + seconds) * 1000)
+            self.notes.add(lambda: channel_health.paused(channel_id, moment))
+
+    def hear(self, avoided: Mapping[int, float]) -> None:
+        """What others avoid, until which Unix second. Any thread; taken up as `follow` is."""
+        ahead = self._clock() - time.time()
+        self._heard = {channel_id: until + ahead for channel_id, until in avoided.items()}
 
     def avoided(self) -> frozenset[int]:
         """Channels to try last."""
-        if not self._paused and not self._open:
+        if self._heard is not None:
+            self._told, self._heard = self._heard, None
+        if not self._paused and not self._open and not self._told:
             return frozenset()
         if self._news is not None:
             news, self._news = self._news, None
@@ -114,9 +130,11 @@ class Health:
         now = self._clock()
         if self._paused:
             self._paused = {channel_id: until for channel_id, until in self._paused.items() if until > now}
-        return frozenset(self._paused).union(
-            channel_id for channel_id, breaker in self._breakers.items() if breaker.avoids(now)
-        )
+        if self._told:
+            self._told = {channel_id: until for channel_id, until in self._told.items() if until > now}
+        own = {channel_id: breaker.avoids(now) for channel_id, breaker in self._breakers.items() if breaker.until}
+        told = (channel_id for channel_id in self._told if channel_id not in own)  # one's own breaker knows better
+        return frozenset(self._paused).union(told, (channel_id for channel_id, avoids in own.items() if avoids))
 
     def seen(self) -> dict[int, tuple[int, int, int]]:
         """By channel: paused, avoided (0 or 1), failures in a row; of those that anything bad is known of."""
@@ -132,7 +150,9 @@ class Health:
     def back_at(self, channel_id: int) -> float:
         """When the channel may be tried again: the least bad of avoided ones has the smallest."""
         breaker = self._breakers.get(channel_id)
-        return max(self._paused.get(channel_id, 0.0), max(breaker.until, breaker.probing) if breaker else 0.0)
+        if breaker is not None and breaker.until:
+            return max(self._paused.get(channel_id, 0.0), breaker.until, breaker.probing)
+        return max(self._paused.get(channel_id, 0.0), self._told.get(channel_id, 0.0))
 
     def chosen(self, route: Route) -> None:
         """A call goes to this channel. If its breaker's time is up, that call is the probe."""
@@ -152,6 +172,8 @@ class Health:
         if error is None:
             if self._breakers:
                 self._recovered(route)
+            if self._told:
+                self._told.pop(route.channel_id, None)
             if settings.ENABLE_METRIC:
                 self.notes.outcome(route.channel_id, GOOD)
             return

@@ -14,10 +14,12 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from billing import tokens
 from billing.books import Books
+from channels_app import health as channel_health
 from channels_app import snapshot as routing
 from channels_app.snapshot import Snapshot
 from config.client_ip import Network
 from options import versions
+from options.announcing import Listener
 from relay.alarms import Alarms
 from relay.authenticate import Callers
 from relay.dialing import ProxyRules
@@ -78,9 +80,12 @@ class Worker:
         self.contents = UserContent.configured()
         self._snapshot: Snapshot | None = None
         self._identities = -1
+        self._health = -1
         self._looking = threading.Lock()
         self._looked = 0.0  # monotonic time at which the last look began
         self._stopping = threading.Event()
+        self._wake = threading.Event()  # somebody said that something changed
+        self._listener = Listener(self._wake.set)
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
 
     @property
@@ -101,12 +106,15 @@ class Worker:
         self.books.start()
         self.health.start()
         self._watcher.start()
+        self._listener.start()
         # Vocabularies take half a second to build: neither in the first call that needs them, nor before the snapshot.
         threading.Thread(target=tokens.warm, name="vocabularies", daemon=True).start()
 
     async def stop(self) -> None:
         """Called when no request runs any more: what is waiting for the books is written first."""
         self._stopping.set()
+        self._listener.stop()
+        self._wake.set()
         await self.books.stop()
         await asyncio.to_thread(self.health.stop)
         self.clients.close()
@@ -115,12 +123,14 @@ class Worker:
     def _watch(self) -> None:
         """Replace the snapshot and forget identities when their versions move. Survives a database that is away."""
         while not self._stopping.is_set():
+            self._wake.clear()
             try:
                 self._look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
                 connections.close_all()
-            self._stopping.wait(min(POLL, settings.SYNC_FREQUENCY or POLL))
+            if self._wake.wait(min(POLL, settings.SYNC_FREQUENCY or POLL)):
+                self._stopping.wait(SOONEST)  # however often it is said
         connections.close_all()
 
     async def look_again(self) -> None:
@@ -150,3 +160,6 @@ class Worker:
             if seen[versions.IDENTITIES] != self._identities:
                 self._identities = seen[versions.IDENTITIES]
                 self.callers.forget()
+            if seen[versions.HEALTH] != self._health:
+                self._health = seen[versions.HEALTH]
+                self.health.hear(channel_health.avoided())

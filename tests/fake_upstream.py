@@ -77,24 +77,22 @@ class FakeUpstream:
 
 
 @contextmanager
-def running() -> Iterator[FakeUpstream]:
-    """A provider process on a free port of the loopback, ended at the exit."""
-    command = [sys.executable, "-m", "tests.fake_upstream"]
+def running(host: str = "127.0.0.1") -> Iterator[FakeUpstream]:
+    """A provider process on a free port of the loopback (or another address), ended at the exit."""
+    command = [sys.executable, "-m", "tests.fake_upstream", "--host", host]
     root = Path(__file__).resolve().parent.parent
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield FakeUpstream(f"http://127.0.0.1:{int(process.stdout.readline())}")
+            yield FakeUpstream(f"http://{host}:{int(process.stdout.readline())}")
         finally:
             process.kill()
 
 
-async def serve(port: int) -> None:
+async def serve(host: str, port: int) -> None:
     provider = Provider()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Connection(provider, provider.stats, time.time), "127.0.0.1", port, backlog=4096
-    )
+    server = await loop.create_server(lambda: Connection(provider, provider.stats, time.time), host, port, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -102,7 +100,9 @@ async def serve(port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one; the port is printed")
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--host", default="127.0.0.1")
+    chosen = parser.parse_args()
+    uvloop.run(serve(chosen.host, chosen.port))
 
 
 if __name__ == "__main__":

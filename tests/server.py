@@ -67,6 +67,8 @@ class Gateway:
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    host: str = "127.0.0.1"
+    inside: tuple[str, ...] = ()  # a command that runs the server in a network namespace
     _process: subprocess.Popen[bytes] | None = None
     _operator: subprocess.Popen[str] | None = None
     _users: int = 0
@@ -75,7 +77,7 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,7 +91,8 @@ class Gateway:
     def start(self) -> None:
         """Returns when calls are answered. Raises NotStarted."""
         self.port = self.port or free_port()
-        command = [sys.executable, str(ROOT / "manage.py"), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [*self.inside, sys.executable, str(ROOT / "manage.py"), "serve", "--host", self.host]
+        command += ["--port", str(self.port)]
         command += ["--workers", str(self.workers), "--log-dir", str(self.folder / "logs")]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -125,7 +128,7 @@ class Gateway:
         if which == "worker":
             os.kill(self.worker_pids()[0], signal.SIGKILL)
             return
-        for pid in (self._process.pid, *descendants(self._process.pid)):
+        for pid in self.pids():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -142,11 +145,14 @@ class Gateway:
         assert self._process is not None
         return descendants(self._process.pid) or [self._process.pid]
 
+    def pids(self) -> list[int]:
+        """All processes of the server, the master first."""
+        assert self._process is not None
+        return [self._process.pid, *descendants(self._process.pid)]
+
     def memory(self) -> int:
         """Bytes resident in all processes of the server; a page they share counts once (PSS of Linux)."""
-        assert self._process is not None
-        pids = (self._process.pid, *descendants(self._process.pid))
-        return sum(proportional_set_size(pid) for pid in pids)
+        return sum(proportional_set_size(pid) for pid in self.pids())
 
     def close(self) -> None:
         if self._operator is not None:
@@ -205,7 +211,7 @@ class Gateway:
     def call(self, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """(status, JSON) of one call on a connection of its own, so that any worker may answer."""
         headers = {"Authorization": f"Bearer sk-{key}", "Content-Type": "application/json"}
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=30)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             return answer.status, json.load(answer)

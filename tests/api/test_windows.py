@@ -13,6 +13,7 @@ from django.db import connection
 from api import windows
 from api.models import RateWindow
 from api.windows import DatabaseWindows, Limit, MemoryWindows, RedisWindows, Windows
+from config.redis import parse
 
 
 @pytest.fixture(params=["memory", "database", "redis"])
@@ -72,8 +73,37 @@ def test_idle_subjects_are_forgotten(limit: Limit, monkeypatch: pytest.MonkeyPat
     assert len(counted._hits) <= 2
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        ("SET", "of another program"),
+        ("HSET", "of", "another"),
+        ("RPUSH", "2026-11-29T12:00:00", "2026-11-29T12:00:01", "2026-11-29T12:00:02"),
+        ("RPUSH", *[9_999_999_999] * 3),
+        ("RPUSH", "nonsense", "nonsense", time.time() - 30),
+    ],
+)
+def test_what_stood_in_redis_before_neither_refuses_nor_fails(limit: Limit, garbage: tuple[str | float, ...]) -> None:
+    client = redis.Redis(socket_connect_timeout=1)
+    try:
+        client.execute_command(garbage[0], f"rateLimit:{limit.key('one')}", *garbage[1:])
+    except redis.ConnectionError:
+        pytest.skip("Redis does not answer")
+    fallback = MemoryWindows()
+    counted = RedisWindows(lambda: client, fallback)
+
+    assert [counted.allows(limit, "one") for _ in range(2)] == [True, True]
+    assert not fallback._hits
+
+
+def test_a_wrong_password_for_redis_is_counted_elsewhere(limit: Limit) -> None:
+    counted = RedisWindows(lambda: redis.Redis(password="wrong", socket_connect_timeout=1), MemoryWindows())
+
+    assert [counted.allows(limit, "one") for _ in range(4)] == [True, True, True, False]
+
+
 def test_redis_away_is_counted_elsewhere(limit: Limit) -> None:
-    counted = RedisWindows(lambda: redis.Redis(port=1, socket_connect_timeout=1), MemoryWindows())
+    counted = RedisWindows(parse("redis://127.0.0.1:1", "", "").client, MemoryWindows())
 
     assert [counted.allows(limit, "one") for _ in range(4)] == [True, True, True, False]
 

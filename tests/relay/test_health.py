@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,9 +36,11 @@ class Seen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, watched: Health) -> None:
         self.breakers: list[tuple[int, BreakerState]] = []
         self.refused: list[int] = []
+        self.pauses: list[int] = []
         self.outcomes = ""
         monkeypatch.setattr(channel_health, "breaker_changed", lambda pk, state, **_: self.breakers.append((pk, state)))
         monkeypatch.setattr(channel_health, "account_refused", lambda pk, _: self.refused.append(pk))
+        monkeypatch.setattr(channel_health, "paused", lambda pk, _: self.pauses.append(pk))
         monkeypatch.setattr(watched.notes, "add", lambda note: note())
         monkeypatch.setattr(watched.notes, "outcome", self._count)
 
@@ -215,6 +218,43 @@ def test_pauses_and_breakers_are_avoided_alike(clock: Clock, watched: Health, se
     assert plan(watched, ONE, TWO).next() is TWO
     clock.now += 8
     assert watched.avoided() == {1}
+
+
+def test_what_another_worker_avoids_is_avoided_until_its_time_is_up(clock: Clock, watched: Health, seen: Seen) -> None:
+    watched.hear({2: time.time() + 10})
+
+    assert watched.avoided() == {2}
+    assert plan(watched, TWO, ONE).next() is ONE
+    clock.now += 11
+    assert watched.avoided() == frozenset()
+
+
+def test_what_another_worker_avoids_is_back_as_soon_as_it_says_so(watched: Health, seen: Seen) -> None:
+    watched.hear({1: time.time() + 600, 2: time.time() + 600})
+    assert watched.avoided() == {1, 2}
+    watched.report(TWO, None)
+    assert watched.avoided() == {1}
+    watched.hear({})
+    assert watched.avoided() == frozenset()
+
+
+def test_a_workers_own_breaker_decides_when_to_probe(clock: Clock, watched: Health, seen: Seen) -> None:
+    fail(watched, ONE)
+    watched.hear({1: time.time() + 600})
+    clock.now += 10.5
+
+    assert watched.avoided() == frozenset()
+
+
+def test_others_are_told_of_a_pause_and_not_of_every_answer_that_asks_for_it(
+    clock: Clock, watched: Health, seen: Seen
+) -> None:
+    for _ in range(50):
+        watched.pause(1, 7)
+    clock.now += 3
+    watched.pause(1, 7)
+
+    assert seen.pauses == [1, 1]
 
 
 def test_a_changed_channel_is_given_another_chance(watched: Health, seen: Seen) -> None:
