@@ -94,7 +94,7 @@ bench-usage: setup ## how long charts of a year over everybody take (ten million
 	$(BIN)/python -m bench.usage
 
 docs: setup ## build the documents' site into site/, links checked; and see that pages and program say the same
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python -m pytest -q tests/config/test_documentation.py tests/documents/test_site.py tests/documents/test_commands.py
 
 pins: setup ## after a change of requirements.in or requirements-dev.in: write the exact versions

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import get_commands
 
 from config import env
-from tests.documents.pages import BLOCK, DOCS, ROOT
+from tests.documents.pages import BLOCK, DOCS, ROOT, rows, table_after, text
 
 PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
 SHELL = {"sh", "bash", "shell", "console"}
@@ -80,3 +80,24 @@ def test_files_of_ours_that_a_page_names_exist(path):
     examples = {"relay/adapters/example_chat.py", "tests/relay/adapters/test_example_chat.py"}
     missing = [name for name in named - examples if not (ROOT / name).exists()]
     assert [name for name in missing if (ROOT / name.split("/")[0]).is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("metrics", "runbook", "heading"),
+    [
+        ("metrics.md", "runbook.md", "## What to alert on\n"),
+        ("metrics.zh.md", "runbook.zh.md", "## 该对什么告警\n"),
+    ],
+)
+def test_the_runbook_has_a_section_for_each_alert(metrics, runbook, heading):
+    below = text(metrics).partition(heading)[2]
+    alerts = [row[0] for row in rows(below.partition("\n## ")[0])][1:]
+    assert len(alerts) >= 11
+    assert [row[0] for row in table_after(runbook, "alerts")] == alerts
+
+
+def test_the_chinese_page_has_every_metric_and_expression():
+    def named(page: str) -> set[str]:
+        return set(re.findall(r"one_api_[a-z_]+", text(page)))
+
+    assert named("metrics.zh.md") == named("metrics.md")
