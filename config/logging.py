@@ -1,107 +1,132 @@
-"""The log: lines on stderr and, where a folder is given, in one file a day.
+"""The log: lines on stderr and, where a folder is given, in files.
 
-A line has the time (in TZ), the level, the logger, the request id where there is one, and the text. Credentials
-that slip into a text are masked.
+A line has the time, the level, the logger, the request id where there is one, and the text: in plain words (time in
+TZ), or with LOG_FORMAT=json as one JSON object (time in UTC). Credentials are masked, and no text can pose as a line.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
-import re
-import time
+import os
+import socket
 from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from config import env
+from config.log_files import DailyFile
+from config.redaction import mask, one_line
+
+__all__ = ["LINE", "DailyFile", "JsonLine", "Line", "Written", "configuration", "configure", "mask", "prepare_folder"]
 
 LINE = "%(asctime)s %(levelname)s %(name)s%(where)s %(message)s"
+TEXT, JSON = "text", "json"
+MEGABYTE = 1024 * 1024
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # set by whoever begins to serve a request
 
-SECRETS = (
-    (re.compile(r"\b(sk-)[A-Za-z0-9_-]{8,}"), r"\1***"),
-    (re.compile(r"(?i)\b(bearer\s+)[^\s\"',]+"), r"\1***"),
-    (re.compile(r"(?i)([?&](?:key|api_key|access_token|token|code|secret)=)[^&\s\"']+"), r"\1***"),
-    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
-)
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How lines are written. `rotate` in bytes, `keep` in files; 0 is no limit."""
 
-def mask(text: str) -> str:
-    """The text with keys, bearer tokens, and passwords in addresses replaced by ***."""
-    for pattern, replacement in SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
+    form: str = TEXT
+    one_file: bool = False
+    rotate: int = 0
+    keep: int = 0
+
+    @staticmethod
+    def configured() -> Written:
+        """As the environment says; the supervisor, which loads no Django settings, asks too. Raises BadVariable."""
+        form = env.text("LOG_FORMAT", TEXT, example=JSON).lower()
+        if form not in (TEXT, JSON):
+            raise env.BadVariable("LOG_FORMAT", f"{form!r} is neither text nor json", JSON)
+        return Written(
+            form,
+            env.flag("ONLY_ONE_LOG_FILE"),
+            env.integer("LOG_ROTATE_MB", 0, high=1_000_000, example="100") * MEGABYTE,
+            env.integer("LOG_KEEP", 0, high=100_000, example="14"),
+        )
 
 
 class Line(logging.Formatter):
+    """One line of text; what belongs to an exception follows, indented, so that it cannot be taken for another."""
+
     def format(self, record: logging.LogRecord) -> str:
-        request = getattr(record, "request", None)  # Django's own records about a request carry it
-        known = getattr(record, "request_id", "") or getattr(request, "META", {}).get("request_id") or request_id.get()
-        record.where = f" [{known}]" if known else ""
-        return mask(super().format(record))
+        known = request_of(record)
+        record.where = f" [{one_line(known)}]" if known else ""
+        record.message = one_line(record.getMessage())
+        record.asctime = self.formatTime(record)
+        text = self.formatMessage(record)
+        for more in told_beside(self, record):
+            text += "".join(f"\n    {one_line(line)}" for line in more.splitlines())
+        return mask(text)
 
 
-class DailyFile(logging.Handler):
-    """Appends to `oneapi-YYYYMMDD.log` of the folder, or always to `oneapi.log`.
+class JsonLine(logging.Formatter):
+    """One JSON object: time (UTC, milliseconds), level, logger, message, request_id, node, pid, exception."""
 
-    The name follows the date, so nothing is renamed, and any number of processes may write to the same file: a
-    line is one write in append mode.
-    """
-
-    def __init__(self, folder: str, one_file: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._folder = Path(folder)
-        self._one_file = one_file
-        self._name = ""
-        self._file: TextIO | None = None
+        self._node = socket.gethostname()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            file = self._current(record.created)
-            file.write(self.format(record) + "\n")
-            file.flush()
-        except OSError:
-            self.handleError(record)
-
-    def _current(self, moment: float) -> TextIO:
-        name = "oneapi.log" if self._one_file else time.strftime("oneapi-%Y%m%d.log", time.localtime(moment))
-        if self._file is None or name != self._name:
-            self.close_file()
-            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._file = open(self._folder / name, "a", encoding="utf-8")  # noqa: SIM115  closed when the day ends
-            self._name = name
-        return self._file
-
-    def close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def close(self) -> None:
-        with self.lock or logging._lock:  # type: ignore[attr-defined]
-            self.close_file()
-        super().close()
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        line: dict[str, Any] = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": mask(record.getMessage()),
+            "request_id": mask(request_of(record)),
+            "node": self._node,
+            "pid": os.getpid(),
+        }
+        if more := told_beside(self, record):
+            line["exception"] = mask("\n".join(more))
+        return json.dumps(line, ensure_ascii=True)
 
 
-def configuration(*, folder: str, one_file: bool, debug: bool, sql: bool) -> dict[str, Any]:
+def request_of(record: logging.LogRecord) -> str:
+    """The id of the request a record is about, "" where it is about none."""
+    request = getattr(record, "request", None)  # Django's own records about a request carry it
+    return getattr(record, "request_id", "") or getattr(request, "META", {}).get("request_id") or request_id.get()
+
+
+def told_beside(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    """The traceback and the stack of a record, where it has them."""
+    told = []
+    if record.exc_info and record.exc_info[0] is not None:
+        told.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        told.append(formatter.formatStack(record.stack_info))
+    return told
+
+
+def configuration(*, folder: str, written: Written, debug: bool, sql: bool) -> dict[str, Any]:
     """Django's LOGGING. Libraries stay at WARNING even in debug mode: some of them log bodies and headers."""
-    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}}
+    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": written.form}}
     if folder:
         handlers["file"] = {
-            "()": "config.logging.DailyFile",
+            "()": "config.log_files.DailyFile",
             "folder": str(Path(folder).absolute()),
-            "one_file": one_file,
-            "formatter": "line",
+            "one_file": written.one_file,
+            "rotate": written.rotate,
+            "keep": written.keep,
+            "formatter": written.form,
         }
     level = "DEBUG" if debug else "INFO"
     ours = (
         *("config", "relay", "accounts", "channels_app", "billing", "redemptions", "options", "audit", "vault"),
-        *("jobs", "notices"),
+        *("jobs", "notices", "idempotency", "telemetry"),
     )
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "config.logging.Line", "format": LINE}},
+        "formatters": {TEXT: {"()": "config.logging.Line", "format": LINE}, JSON: {"()": "config.logging.JsonLine"}},
         "filters": {"without_parameters": {"()": "config.sql_log.WithoutParameters"}},
         "handlers": handlers,
         "root": {"level": "WARNING", "handlers": list(handlers)},

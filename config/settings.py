@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 
 from config import client_ip, dsn, env, redis, version
 from config.allowed_hosts import AllowedHosts
-from config.logging import configuration
+from config.logging import Written, configuration
 from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -50,14 +50,15 @@ DEBUG_LOG = env.flag("DEBUG")
 GIN_MODE = env.text("GIN_MODE", "release", example="debug")
 DEBUG_LOG = DEBUG_LOG or GIN_MODE.lower() == "debug"
 DEBUG_SQL = env.flag("DEBUG_SQL")
-ONLY_ONE_LOG_FILE = env.flag("ONLY_ONE_LOG_FILE")
+LOG_WRITTEN = Written.configured()
+ONLY_ONE_LOG_FILE = LOG_WRITTEN.one_file
 LOG_DIR = env.text("LOG_DIR", example="./logs")
 TZ = env.text("TZ", example="Asia/Shanghai").removeprefix(":")
 if TZ and TZ not in available_timezones():
     raise env.BadVariable("TZ", f"{TZ!r} is not a time zone of the IANA database", "Asia/Shanghai")
 TIME_ZONE = TZ or "UTC"
 LOGGING_CONFIG = "config.logging.configure"
-LOGGING = configuration(folder=LOG_DIR, one_file=ONLY_ONE_LOG_FILE, debug=DEBUG_LOG, sql=DEBUG_SQL)
+LOGGING = configuration(folder=LOG_DIR, written=LOG_WRITTEN, debug=DEBUG_LOG, sql=DEBUG_SQL)
 
 # --- seeing what goes on ----------------------------------------------------------------------------------------------
 

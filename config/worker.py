@@ -17,7 +17,7 @@ from uvicorn.server import Server as UvicornServer
 from uvicorn_worker import UvicornWorker
 
 from config import draining, env
-from config.logging import configuration, configure
+from config.logging import Written, configuration, configure
 from config.protocol import Protocol
 from telemetry import board
 
@@ -32,11 +32,7 @@ class Logger(GunicornLogger):
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
-        configure(
-            configuration(
-                folder=env.handed_on("LOG_DIR"), one_file=env.flag("ONLY_ONE_LOG_FILE"), debug=False, sql=False
-            )
-        )
+        configure(configuration(folder=env.handed_on("LOG_DIR"), written=Written.configured(), debug=False, sql=False))
         self.error_log.handlers = []
         self.error_log.propagate = True
 

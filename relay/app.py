@@ -11,6 +11,7 @@ from typing import Any
 
 from config import frontend
 from config.cycle import ANSWER
+from config.logging import request_id as logged_request_id
 from relay import idempotent, models_api, request_id, routes, stored
 from relay.asgi import JSON, Receive, Reply, Scope, Send, read_head
 from relay.billing_api import subscription, usage
@@ -80,6 +81,7 @@ class Relay:
         head = read_head(scope, self._worker.limits.trusted_proxies)
         at_once = scope.get("extensions", NO_EXTENSIONS).get(ANSWER)
         reply = Reply(send, request_id.new(), cors="origin" in head.headers, at_once=at_once)
+        logged_request_id.set(reply.request_id)
         calls.begun()
         try:
             await self._dispatch(head, receive, reply)

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection
 
 from accounts.callers import Caller
 from channels_app.snapshot import Snapshot
+from config.logging import request_id as logged_request_id
 from relay import request_id
 from relay.adapters.openai.channels import adapter_for
 from relay.asgi import JSON, Receive, Scope, Send, read_head
@@ -53,6 +54,7 @@ class Realtime:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         session_id = request_id.new()
+        logged_request_id.set(session_id)
         trace = Trace()
         calls.begun()
         status = 200

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         configure(
             configuration(
                 folder=log_dir,
-                one_file=settings.ONLY_ONE_LOG_FILE,
+                written=settings.LOG_WRITTEN,
                 debug=settings.DEBUG_LOG,
                 sql=settings.DEBUG_SQL,
             )
