@@ -13,6 +13,11 @@ from billing.tables import PriceTable
 from channels_app.catalogue import OWNERS
 from channels_app.models import Ability
 from channels_app.providers import PROVIDERS
+from channels_app.snapshot import price_table
+from options import services as option_services
+from options import versions
+
+MOST_GROUPS = 100  # whose offers a process remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,29 @@ class Offer:
     types: tuple[int, ...]
     prices: tuple[Price, ...]
     upstream: str
+
+
+_known: dict[str, tuple[int, tuple[Offer, ...]]] = {}  # of a group, and the version it was read at
+
+
+def current(group: str) -> tuple[Offer, ...]:
+    """By name, with the stored options; read again when the configuration's version has moved.
+
+    With 100,000 abilities reading takes longer than all else of the page that shows them. Nothing is decided by it.
+    """
+    version = versions.read()[versions.ROUTING]  # first: what changes meanwhile is seen as a newer one
+    known = _known.get(group)
+    if known is None or known[0] != version:
+        known = version, tuple(of_group(group, price_table(option_services.load())))
+        if len(_known) >= MOST_GROUPS:
+            _known.clear()
+        _known[group] = known
+    return known[1]
+
+
+def forget() -> None:
+    """For who changes the tables without raising the version."""
+    _known.clear()
 
 
 def of_group(group: str, prices: PriceTable) -> list[Offer]:

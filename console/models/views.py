@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Role, User
 from channels_app import offers
-from channels_app.snapshot import price_table
 from console.guards import page, public
 from console.lists import Column, Listing
 from console.models.forms import ModelFilter
@@ -52,7 +51,7 @@ def _signed_in(request: HttpRequest, options: Options) -> HttpResponse:
 def _list(request: HttpRequest, options: Options) -> HttpResponse:
     user = request.user
     group = user.group if isinstance(user, User) and user.is_active else GUESTS
-    rows = [row_of(offer, options["QuotaPerUnit"]) for offer in offers.of_group(group, price_table(options))]
+    rows = [row_of(offer, options["QuotaPerUnit"]) for offer in offers.current(group)]
     owners = sorted(
         {(row.owner, OWNER_NAMES.get(row.owner, row.owner)) for row in rows}, key=lambda one: one[1].lower()
     )

@@ -11,8 +11,15 @@ from accounts.confirming import CONFIRMED
 from accounts.models import Role, User
 from accounts.services import create_user
 from accounts.sessions import seen
+from channels_app import offers
 
 PASSWORD = "a-password-of-the-tests"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Each test has a database of its own, with versions that begin anew."""
+    offers.forget()
 
 
 @pytest.fixture
