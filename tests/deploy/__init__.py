@@ -1,0 +1,1 @@
+"""What stands in deploy/ and in the Dockerfile, read as those who use it will."""
