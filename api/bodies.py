@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from api import messages
 from api.envelope import Refusal
+from config.weight import too_heavy
 
 MAX_BODY = 10 * 1024 * 1024  # bytes
 INTEGERS = range(-(2**63), 2**63)
@@ -72,7 +73,7 @@ def _kind(value: Any) -> str:
 def read_body(request: Request) -> Body:
     """The body as JSON, whatever its Content-Type says. Raises BadBody."""
     raw = request._request.body
-    if len(raw) > MAX_BODY:  # sent in chunks, so that nothing announced its length
+    if len(raw) > MAX_BODY or too_heavy(raw):  # sent in chunks, so that nothing announced its length
         raise Refusal(messages.BODY_TOO_LARGE, status=413)
     if not raw.strip():
         raise BadBody("EOF")

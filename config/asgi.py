@@ -64,7 +64,7 @@ class Application:
 
     async def _to_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await intake.read(receive)
+            body = await intake.read(receive) if intake.announced(scope) <= intake.MOST_BODY else None
         except intake.CallerGone:
             return
         if body is None:

@@ -19,6 +19,12 @@ class CallerGone(Exception):
     """The caller left before its request was complete."""
 
 
+def announced(scope: Scope) -> int:
+    """Bytes the body is said to have, 0 where nothing is said."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length) if length.isdigit() else 0
+
+
 async def read(receive: Receive) -> bytes | None:
     """The whole body, None when it is larger than MOST_BODY. Raises CallerGone."""
     parts: list[bytes] = []

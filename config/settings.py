@@ -194,7 +194,7 @@ RELAY_CONNECT_TIMEOUT = env.integer("RELAY_CONNECT_TIMEOUT", 10, low=1, example=
 RELAY_FIRST_BYTE_TIMEOUT = env.integer("RELAY_FIRST_BYTE_TIMEOUT", 300, low=1, example="300")  # seconds
 RELAY_IDLE_TIMEOUT = env.integer("RELAY_IDLE_TIMEOUT", 120, low=1, example="120")  # seconds between two bytes
 RELAY_MAX_BODY = env.integer("RELAY_MAX_BODY_MB", 64, low=1, high=4096, example="64") * 1024 * 1024  # bytes
-RELAY_MAX_ANSWER = env.integer("RELAY_MAX_ANSWER_MB", 128, low=1, high=4096, example="128") * 1024 * 1024  # bytes
+RELAY_MAX_ANSWER = env.integer("RELAY_MAX_ANSWER_MB", 64, low=1, high=4096, example="64") * 1024 * 1024  # bytes
 RELAY_PROXY = env.address("RELAY_PROXY", schemes=PROXIES, example="http://127.0.0.1:7890", hidden=True)
 USER_CONTENT_REQUEST_PROXY = env.address(
     "USER_CONTENT_REQUEST_PROXY", schemes=PROXIES, example="http://127.0.0.1:7890", hidden=True

@@ -19,6 +19,7 @@ from accounts.callers import Caller
 from billing.batch import Outcome, Verdict
 from billing.pricing import Usage
 from channels_app.snapshot import Route, Snapshot
+from config import weight
 from relay import passages, reading, stored
 from relay.account import Account
 from relay.adapters.base import UpstreamAnswer
@@ -225,6 +226,8 @@ class Relay:
     async def _whole(self, attempt: Attempt, passage: Passage, answer: UpstreamAnswer) -> None:
         async with self._lifeline.interruptible():
             body = await answer.read(self._worker.limits.answer)
+        if self._call.mode is not Mode.SPEECH and weight.too_heavy(body):
+            raise UpstreamError("the upstream's answer is too long", code="answer_too_large")
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
         calls.answered(attempt.route.channel_id)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from config.weight import too_heavy
+
 MAX_EVENT = 16 * 1024 * 1024  # bytes of one event; more is an upstream gone wrong
 BOM = b"\xef\xbb\xbf"
 
@@ -18,7 +20,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class EventTooLong(ValueError):
-    """An event is longer than MAX_EVENT."""
+    """An event is longer than MAX_EVENT, or would take up too much memory."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class Parser:
         while found := _BLANK_LINE.search(rest, search_from):
             end = found.end()
             raw = rest[position:end]
+            if too_heavy(raw):
+                raise EventTooLong
             events.append(Event(raw, payload(raw)))
             position = search_from = end
         rest = rest[position:]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from channels_app.snapshot import Route
+from config.weight import too_heavy
 from relay import sse
 from relay.errors import UpstreamError
 from relay.neutral.events import Event, Failed, Pictures, Ranked, Vectors
@@ -136,7 +137,7 @@ class LinesReader(Reader):
 
     def feed(self, chunk: bytes) -> list[Event]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > self.LONGEST:
+        if len(self._rest) > self.LONGEST or any(map(too_heavy, lines)):
             raise sse.EventTooLong
         events: list[Event] = []
         for line in lines:

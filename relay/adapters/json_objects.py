@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from config.weight import too_heavy
 from relay.sse import MAX_EVENT, EventTooLong
 
 _MARK = re.compile(rb'["\\{}]')
@@ -47,6 +48,6 @@ class Objects:
             position = len(rest)
         kept = start if self._depth else position
         self._rest, self._position = rest[kept:], position - kept
-        if len(self._rest) > MAX_EVENT:
+        if len(self._rest) > MAX_EVENT or any(map(too_heavy, found)):
             raise EventTooLong
         return found

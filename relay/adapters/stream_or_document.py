@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from config.weight import too_heavy
 from relay.adapters.base import SseReader
 from relay.adapters.shape import Json, chunk
 from relay.errors import UpstreamError
@@ -40,7 +41,7 @@ class StreamOrDocument(SseReader):
             return []
         self.ended = True
         unexplained = UpstreamError("the upstream sent a document in place of a stream", code="bad_response")
-        return [Failed(self.error_in(chunk(document)) or unexplained)]
+        return [Failed((None if too_heavy(document) else self.error_in(chunk(document))) or unexplained)]
 
     @abstractmethod
     def error_in(self, document: Json) -> UpstreamError | None:

@@ -13,8 +13,10 @@ from typing import Any
 import orjson
 
 from billing.usage import Usage
+from config.weight import LIGHT, too_heavy
 from relay.adapters.shape import clamped, mapping, text
 from relay.credible import credible
+from relay.errors import TooLarge
 from relay.sizing import PER_IMAGE, tokens_of
 
 Json = dict[str, Any]
@@ -187,6 +189,9 @@ def read_usage(usage: Json) -> Usage | None:
 
 
 def _document(message: str | bytes) -> Json:
+    """Raises TooLarge."""
+    if len(message) > LIGHT and too_heavy(message if isinstance(message, bytes) else message.encode()):
+        raise TooLarge("an event has too many values, or too long ones, to be read")
     try:
         return mapping(orjson.loads(message))
     except orjson.JSONDecodeError:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config import weight
 from relay import splice
 from relay.errors import BadRequest
 
@@ -152,3 +153,17 @@ def test_nesting_that_real_schemas_have_is_taken(depth: int) -> None:
 def test_a_lone_surrogate_is_refused_rather_than_changed() -> None:
     with pytest.raises(BadRequest):
         splice.parse(b'{"model":"\\ud800"}')
+
+
+@given(objects())
+def test_members_of_long_bodies_are_found_as_in_short_ones(made: tuple[list[tuple[str, str, str]], str]) -> None:
+    members, rest = made
+    body = written(members, rest)
+    shown = splice.members(body)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(weight, "LIGHT", 0)
+        assert splice.members(body) == shown
+    assert [(name, json.loads(body[start:end])) for name, start, end in shown] == [
+        (name, json.loads(value)) for name, _, value in members
+    ]

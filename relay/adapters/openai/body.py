@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,23 +65,23 @@ def _with_system_prompt(call: Call, prompt: str) -> orjson.Fragment:
 
     All else in the messages keeps its bytes.
     """
-    text = call.body.decode()
-    start, end = next((start, end) for name, start, end in splice.members(text) if name == "messages")
-    begin, after = splice.first_item(text, start)
+    body = call.body
+    start, end = next((start, end) for name, start, end in splice.members(body) if name == "messages")
+    begin, after = splice.first_item(body, start)
     first = call.document["messages"][0]
     if first.get("role") == "system":
-        changed = splice.replace(text[begin:after].encode(), first, {"content": prompt})
+        changed = splice.replace(body[begin:after], first, {"content": prompt})
     else:
-        changed = orjson.dumps({"role": "system", "content": prompt}) + b"," + text[begin:after].encode()
-    return orjson.Fragment(text[start:begin].encode() + changed + text[after:end].encode())
+        changed = orjson.dumps({"role": "system", "content": prompt}) + b"," + body[begin:after]
+    whole = memoryview(body)
+    return orjson.Fragment(b"".join([whole[start:begin], changed, whole[after:end]]))
 
 
 def _without(body: bytes, unwanted: list[str], renames: Mapping[str, str]) -> bytes:
     """Take out members the provider answers with an error, and give others the name it knows them by."""
-    text = body.decode()
     kept = [
-        f"{json.dumps(renames.get(name, name))}:{text[start:end]}"
-        for name, start, end in splice.members(text)
+        b"%b:%b" % (orjson.dumps(renames.get(name, name)), body[start:end])
+        for name, start, end in splice.members(body)
         if name not in unwanted or name in renames
     ]
-    return ("{" + ",".join(kept) + "}").encode()
+    return b"{" + b",".join(kept) + b"}"
