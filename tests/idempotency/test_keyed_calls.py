@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -227,36 +226,3 @@ def test_nothing_stands_in_the_table_in_plain_text(house: Gateway) -> None:
     stored = b"|".join(bytes(one) if isinstance(one, bytes | memoryview) else str(one).encode() for one in row)
     for secret in (b"Hello", b"upstream", b"secret", b"telling", account.key.encode(), b"chatcmpl"):
         assert secret not in stored
-
-
-@pytest.mark.load
-def test_fifty_at_once_are_one_call_on_every_database(
-    database: Database, upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with server.running(database, 4, tmp_path_factory.mktemp("four"), {}) as gateway:
-        gateway.add_channel(upstream.url, MODEL)
-        account = gateway.new_user(PURSE)
-        gateway.wait_until_routed(account.key, MODEL)
-        for key, body in (
-            ("plain", chat(MODEL, in_text(first_byte=300))),
-            ("stream", chat(MODEL, in_text(first_byte=300), stream=True)),
-        ):
-            upstream.reset()
-            answers = at_once(50, gateway, account, body, key)
-
-            assert {one.status for one in answers} == {200}
-            assert len({one.body for one in answers}) == 1
-            assert sum("idempotent-replayed" not in one.headers for one in answers) == 1
-            assert len(upstream.seen()) == 1
-        assert charges(gateway, account) == [7, 7]
-
-
-def at_once(count: int, gateway: Gateway, account: Account, body: Any, key: str) -> Sequence[Got]:
-    line = threading.Barrier(count)
-
-    def one(_: int) -> Got:
-        line.wait()
-        return keyed(gateway, account, body, key)
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(one, range(count)))
