@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import socket
 import struct
 import threading
@@ -62,7 +63,7 @@ SCRIPTS: dict[str, list[bytes | float]] = {
     "half-json": [whole(b'{"id": "x", "choices": [{"message": {"role": "assistant", "con')],
     "then-error": [CHUNKED, chunk(event("word ")), chunk(FAILURE), b"0\r\n\r\n"],
     "line": [CHUNKED, b"%x\r\n" % LINE, b"data: ", *[PIECE] * (LINE // len(PIECE))],
-    "drip": [CHUNKED, *[part for byte in chunk(event("word ")) for part in (bytes([byte]), DRIP)]],
+    "drip": [CHUNKED, *[part for byte in chunk(event("word "))[:5] for part in (bytes([byte]), DRIP)]],
     "html": [whole(b"<html><body>502 Bad Gateway</body></html>", b"text/html")],
     "negative": [usage(-100_000, -5, -100_005)],
     "wrong": [usage("many", None, [1])],
@@ -89,16 +90,22 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
+async def serve(told: queue.SimpleQueue[int], over: asyncio.Event) -> None:
+    async with await asyncio.start_server(converse, "127.0.0.1", 0, backlog=1024) as server:
+        told.put(server.sockets[0].getsockname()[1])
+        await over.wait()
+
+
 @contextmanager
 def running() -> Iterator[str]:
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(converse, "127.0.0.1", 0, backlog=1024))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    loop, over = asyncio.new_event_loop(), asyncio.Event()
+    runner = asyncio.Runner(loop_factory=lambda: loop)  # cancels what is still under way when it is closed
+    thread = threading.Thread(target=lambda: runner.run(serve(told, over)), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{told.get(timeout=10)}"
     finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(over.set)
         thread.join(10)
-        loop.close()
+        runner.close()
