@@ -35,7 +35,10 @@ class Storm:
 
     seeds = iter(range(1, 10**9))
 
-    def __init__(self, site: Site, calls: Iterator[Call] | None = None, at_a_time: int = AT_A_TIME) -> None:
+    def __init__(
+        self, site: Site, calls: Iterator[Call] | None = None, *, at_a_time: int = AT_A_TIME, flows: bool = True
+    ) -> None:
+        """`flows`: it is under way only when calls are answered."""
         self.site = site
         self.statuses: Counter[int] = Counter()
         self.answered: dict[str, int] = {}
@@ -44,6 +47,8 @@ class Storm:
         self._at_a_time = at_a_time
         self._over = asyncio.Event()
         self._flowing = asyncio.Event()
+        if not flows:
+            self._flowing.set()
         self._again: asyncio.Future[float] | None = None
         self._since = 0.0
         self._task: asyncio.Task[None] | None = None

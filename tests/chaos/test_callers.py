@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 CROWD = 100 if SHORT else 1_000
 LANES = 100  # leaving callers at a time
 MODEL = "gpt-3.5-turbo"
-EVENTS, SAID = 2_000, "word "  # some 400 kB of stream: more than all buffers on the way
+EVENTS, SAID = 40, "word " * 2_000  # 400 kB of stream, more than all buffers on the way, in few pieces
 SLOW = 12  # pieces a slow reader takes before leaving
 MEMORY = 600 * 2**20  # bytes, all processes, while they read
 

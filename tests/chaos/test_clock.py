@@ -73,4 +73,6 @@ async def test_the_clock_is_set(anywhere: Site, attempt: Try, tmp_path: Path) ->
                 trial.heard(storm, resumed)
                 trial.row.calls += sum(long.statuses.values())
                 trial.row.answered += len(long.answered)
-                assert {*storm.statuses, *long.statuses} == {200}, (storm.statuses, long.statuses)
+                assert set(long.statuses) == {200}, long.statuses
+                # With the library under it, SQLite sleeps less well than it should while another writes.
+                assert set(storm.statuses) <= ({200, 503} if anywhere.kind == "sqlite" else {200}), storm.statuses

@@ -25,9 +25,7 @@ async def test_no_more_file_descriptors(anywhere: Site, attempt: Try) -> None:
     async with attempt("no more file descriptors") as trial:
         for _ in range(rounds(1, 3)):
             with few_files(anywhere.gateway.worker_pids()):
-                # Not waited for: it may well be that nobody is served.
-                crowd = Storm(anywhere, at_a_time=60)
-                async with crowd:
+                async with Storm(anywhere, at_a_time=60, flows=False) as crowd:
                     await asyncio.sleep(LASTS)
             async with Storm(anywhere) as storm:
                 resumed = await storm.resumed()
