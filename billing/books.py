@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
-from billing import batch
+from billing import batch, standing
 from billing.batch import Entry, Failure, Hold, Outcome, Progress, Settlement, Verdict
 from billing.log_shipping import Shipper
 from billing.sweeping import Sweeper, beat_every
@@ -190,6 +190,7 @@ class Books:
     # --- the thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        standing.keep()
         try:
             while True:
                 gathered = self._gather()
@@ -241,7 +242,8 @@ class Books:
             if hold is not entry:
                 entries.append(entry)
         try:
-            outcomes = batch.post(entries, again=any(w.again for w in gathered))
+            with standing.answered():
+                outcomes = batch.post(entries, again=any(w.again for w in gathered))
         except Exception as error:  # noqa: BLE001
             # The edge of this thread: whatever is wrong with one entry must not end the books of all.
             self._failed(gathered, error)
@@ -323,14 +325,11 @@ class Books:
         self._answer([(waiting, BooksClosed(_brief(error))) for waiting in waitings])
 
     def _reconnect(self, *, was_away: bool) -> None:
-        """Let go of connections that may be dead; where they are pooled (PostgreSQL), of the whole pool."""
+        """Let go of connections that may be dead, of this thread's and of those that wait in pools for others."""
         if was_away:
             self._sweeper.forget()
-        for connection in connections.all(initialized_only=True):
-            connection.close()
-            close_pool = getattr(connection, "close_pool", None)
-            if close_pool is not None:
-                close_pool()
+        connections.close_all()
+        standing.drop_pools()
 
     def _answer(self, answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
         """Tell all waiting callers in one go; those who have left meanwhile are not told."""
@@ -348,13 +347,14 @@ class Books:
             return
         self._next_upkeep = now + max(0.2, min(1.0, settings.HOLD_TTL / 6))
         try:
-            if self._disowned:
-                batch.disown(self._disowned)
-                self._disowned = []
-            if now >= self._next_beat:
-                batch.beat(self.worker)
-                self._next_beat = now + beat_every()
-                self._sweeper.sweep(now)
+            with standing.answered():
+                if self._disowned:
+                    batch.disown(self._disowned)
+                    self._disowned = []
+                if now >= self._next_beat:
+                    batch.beat(self.worker)
+                    self._next_beat = now + beat_every()
+                    self._sweeper.sweep(now)
         except (DatabaseError, InterfaceError) as error:
             log.warning("books: upkeep put off: %s", _brief(error))
             self._reconnect(was_away=isinstance(error, OperationalError | InterfaceError))

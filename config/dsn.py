@@ -24,6 +24,13 @@ import certifi
 POOL_CAP = 20  # connections a process to one PostgreSQL server; more than Django's half of a worker can use
 POOL_WAIT = 10  # seconds a request waits for a pooled connection
 CONNECT_TIMEOUT = 10  # seconds
+# A PostgreSQL server that has gone without a word is noticed within a minute, and not within two hours.
+GONE: dict[str, Any] = {
+    "keepalives_idle": 30,  # seconds, as the next one
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 
 # Connection parameters of libpq that mean the same here (PostgreSQL documentation, 34.1.2).
 LIBPQ = frozenset(
@@ -162,7 +169,7 @@ def _sqlite_path(rest: str) -> Path:
 
 def _postgres(rest: str, pool: Pool) -> dict[str, Any]:
     address = _Address.of(rest, default_port="5432")
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT}
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **GONE}
     user, password, host, port, name = address.user, address.password, address.host, address.port, address.name
     for key, value in address.parameters.items():
         if key in LIBPQ:

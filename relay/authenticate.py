@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from accounts import callers
 from accounts.callers import Caller
 from accounts.models import NEVER, TokenStatus
+from billing import standing
 from relay.errors import Forbidden, GatewayError, NotAuthenticated
 from relay.types import Head
 
@@ -51,7 +52,7 @@ class Callers:
         self._known: dict[str, tuple[float, Caller]] = {}
         self._coming: dict[str, asyncio.Future[Caller | None]] = {}
         self._generation = 0
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="callers")
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="callers", initializer=standing.keep)
 
     def forget(self) -> None:
         """Called from the watching thread: replaces rather than empties, since the event loop may be reading."""
@@ -154,7 +155,9 @@ def _look_up(key: str) -> Caller | None:
 def _with_connection(function: Callable[..., T], *args: object) -> T:
     """Run a query on this thread's connection, and once more on a new one if the old one has died."""
     try:
-        return function(*args)
+        with standing.answered():
+            return function(*args)
     except (OperationalError, InterfaceError):
         connections.close_all()
-        return function(*args)
+        with standing.answered():
+            return function(*args)

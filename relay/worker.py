@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 
-from billing import tokens
+from billing import standing, tokens
 from billing.books import Books
 from channels_app import health as channel_health
 from channels_app import snapshot as routing
@@ -103,6 +103,7 @@ class Worker:
     def start(self) -> None:
         gc.freeze()  # what was imported stays: no collection has to look at it again
         gc.set_threshold(GARBAGE, 20, 50)
+        standing.bound_pages()
         self.books.start()
         self.health.start()
         self._watcher.start()
@@ -122,10 +123,12 @@ class Worker:
 
     def _watch(self) -> None:
         """Replace the snapshot and forget identities when their versions move. Survives a database that is away."""
+        standing.keep()
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                self._look()
+                with standing.answered():
+                    self._look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
                 connections.close_all()

@@ -8,9 +8,10 @@ import pytest
 
 from accounts.models import Token
 from billing import batch
+from billing.batch import post
 from billing.models import Hold as HoldRow
 from billing.sweeping import Sweeper
-from tests.billing.money import TRANSACTIONS, charges, hold, key_of, now_holds, person, post, progress
+from tests.billing.money import TRANSACTIONS, charges, hold, key_of, now_holds, person, progress
 
 pytestmark = [TRANSACTIONS, pytest.mark.usefixtures("in_order")]
 

@@ -1,0 +1,84 @@
+"""A server that takes a statement and never answers does not hold the threads that every call needs."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections
+
+from billing import standing
+from billing.standing import Watch
+from tests.billing.money import TRANSACTIONS, in_threads
+from tests.settings import KIND
+
+pytestmark = TRANSACTIONS
+
+# PostgreSQL is asked to notice that nobody waits any more: the test's database has to be dropped.
+SLEEP = {
+    "postgres": ["SET client_connection_check_interval = 200", "SELECT pg_sleep(6)"],
+    "mysql": ["SELECT SLEEP(6)"],
+}
+
+
+def on_a_thread_that_keeps(function: Callable[[], Any]) -> Any:
+    def run() -> Any:
+        standing.keep()
+        return function()
+
+    (result,) = in_threads([run])
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+@pytest.mark.skipif(KIND not in SLEEP, reason="SQLite has no server that could be silent")
+def test_a_statement_that_is_never_answered_is_cut_and_the_next_one_goes_through(monkeypatch):
+    monkeypatch.setattr(standing, "ANSWER", 1)
+
+    def sleep() -> None:
+        with standing.answered(), connection.cursor() as cursor:
+            for statement in SLEEP[KIND]:
+                cursor.execute(statement)
+
+    def silent() -> int:
+        with pytest.raises(OperationalError):
+            sleep()
+        connections.close_all()
+        with standing.answered(), connection.cursor() as cursor:
+            cursor.execute("SELECT 7")
+            return int(cursor.fetchone()[0])
+
+    assert on_a_thread_that_keeps(silent) == 7
+
+
+def test_who_keeps_a_connection_takes_none_from_the_pool():
+    def kept() -> tuple[bool, bool]:
+        with standing.answered(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return "pool" in connection.settings_dict["OPTIONS"], getattr(connection, "pool", None) is not None
+
+    assert on_a_thread_that_keeps(kept) == (False, False)
+    assert ("pool" in connection.settings_dict["OPTIONS"]) == (KIND == "postgres")  # of this thread
+
+
+def test_only_what_is_late_is_cut():
+    watch = Watch()
+    pairs = [socket.socketpair() for _ in range(2)]
+    now = time.monotonic()
+    for thread, (until, (ours, _)) in enumerate(zip((now - 1, now + 60), pairs, strict=True)):
+        watch.enter(thread, until, ours)
+    watch.cut_late(now)
+    late, early = (theirs for _, theirs in pairs)
+    late.settimeout(2)
+    early.settimeout(0.05)
+
+    assert late.recv(1) == b""
+    with pytest.raises(TimeoutError):
+        early.recv(1)
+    for thread, (_, theirs) in enumerate(pairs):
+        watch.leave(thread)
+        theirs.close()
