@@ -26,7 +26,7 @@ def measure(run: Run) -> None:
     for side in run.gateways:
         capacity = _capacity(run, side)
         for share in SHARES:
-            _hold(run, side, capacity * share, share)
+            _hold(run, side, max(1.0, capacity * share), share)
 
 
 def _capacity(run: Run, side: Side) -> float:
