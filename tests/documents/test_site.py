@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -134,3 +135,11 @@ def test_the_table_of_types_is_that_of_the_program(page, language):
     stands = text(page).partition("<!-- providers -->\n")[2].partition("\n<!-- end of providers -->")[0]
     assert stands == provider_table.table(language)
     assert stands.count("\n") == len(PROVIDERS) + 1
+
+
+def test_chinese_is_in_the_index_of_the_search_and_no_rule_drops_it(site):
+    index = json.loads((site / "search" / "search_index.json").read_text())
+    assert index["config"]["lang"] == ["en"]
+    found = [one["location"] for one in index["docs"] if "预留" in one["text"]]
+    assert any(location.startswith("zh/billing-explained.html") for location in found)
+    assert "留" in re.split(index["config"]["separator"], "先预留 hold")
