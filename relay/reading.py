@@ -103,7 +103,7 @@ class StreamReader:
         A payload that is no JSON is shown and not counted.
         """
         generated = self.generated
-        if data.strip() == b"[DONE]":
+        if data[:1] != b"{" and data.strip() == b"[DONE]":
             generated.finished = generated.done = True
             return False
         try:
@@ -112,8 +112,11 @@ class StreamReader:
             return True
         if not isinstance(document, dict):
             return True
-        usage = usage_of(document) if document.get("usage") else None
+        if text := _piece(document):
+            keep(generated, text)
+            return True
         choices = document.get("choices")
+        usage = usage_of(document) if document.get("usage") else None
         for choice in _dicts(choices):
             if choice.get("finish_reason"):
                 generated.finished = True
@@ -135,6 +138,21 @@ class StreamReader:
             # OpenAI's usage chunk, or Azure's first one that only names its filters: nothing a caller asked for.
             return bool(usage) and not self._hides_usage
         return True
+
+
+def _piece(document: dict[str, Any]) -> str:
+    """The text of an event that is a piece of one answer and nothing else, as nearly all are; "" of any other."""
+    choices = document.get("choices")
+    if choices.__class__ is not list or len(choices) != 1 or document.get("usage"):
+        return ""
+    choice = choices[0]
+    if choice.__class__ is not dict or choice.get("finish_reason"):
+        return ""
+    delta = choice.get("delta")
+    if delta.__class__ is not dict or len(delta) != 1:
+        return ""
+    text = delta.get("content")
+    return text if text.__class__ is str else ""
 
 
 def collect(generated: Generated, part: dict[str, Any]) -> None:

@@ -66,6 +66,13 @@ class Parser:
         self._scanned = max(0, len(rest) - 3)
         return events
 
+    def plain(self, chunk: bytes) -> list[bytes] | None:
+        """The payloads of a chunk that is nothing but whole events of the usual form; None: `feed` has to look."""
+        if self._rest or not self._started or chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or b"\r" in chunk:
+            return None
+        payloads = chunk[6:-2].split(b"\n\ndata: ")
+        return payloads if chunk.count(b"\n") == 2 * len(payloads) else None
+
     def close(self) -> Event | None:
         """What was left without its blank line. The grammar discards it; whole payloads are used all the same."""
         rest, self._rest = self._rest, b""

@@ -120,7 +120,13 @@ class UntouchedFlow:
         self.generated = self._reader.generated
 
     def feed(self, chunk: bytes) -> bytes:
-        return self._shown(self._parser.feed(chunk))
+        payloads = self._parser.plain(chunk) if self._begun else None
+        if payloads is None:
+            return self._shown(self._parser.feed(chunk))
+        hidden = [data for data in payloads if not self._reader.feed(data)]
+        if not hidden:
+            return chunk
+        return b"".join(b"data: %b\n\n" % data for data in payloads if data not in hidden)
 
     def last(self) -> bytes:
         left = self._parser.close()

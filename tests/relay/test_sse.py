@@ -113,3 +113,36 @@ def test_what_lacks_its_blank_line_is_handed_out_at_the_end() -> None:
     assert [event.data for event in events] == [b"one"]
     assert last is not None
     assert last.data == b"two"
+
+
+USUAL = st.lists(
+    st.one_of(LINES.map(lambda line: line + b"\n\n"), st.just(b"data: x\n\n"), st.tuples(LINES, ENDS).map(b"".join)),
+    max_size=6,
+).map(b"".join)
+
+
+@given(st.one_of(USUAL, STREAMS))
+@example(b"data: x\n\ndata: y\n\n")
+@example(b"data: x\n\nid: 1\ndata: y\n\n")
+@example(b"data: x\n\n: hidden\n\ndata: y\n\n")
+@example(b"data: x\ndata: y\n\n")
+def test_the_short_way_is_taken_only_where_it_tells_the_same(chunk: bytes) -> None:
+    short, whole = sse.Parser(), sse.Parser()
+    short.feed(b"data: first\n\n")
+    whole.feed(b"data: first\n\n")
+    payloads = short.plain(chunk)
+
+    if payloads is not None:
+        events = whole.feed(chunk)
+        assert payloads == [event.data for event in events]
+        assert chunk == b"".join(event.raw for event in events)
+
+
+def test_the_short_way_is_taken_for_what_upstreams_send() -> None:
+    parser = sse.Parser()
+    assert parser.plain(b"data: x\n\n") is None  # a mark may come first
+    parser.feed(b"data: first\n\n")
+
+    assert parser.plain(b'data: {"a": 1}\n\ndata: [DONE]\n\n') == [b'{"a": 1}', b"[DONE]"]
+    parser.feed(b"data: ha")
+    assert parser.plain(b"lf\n\ndata: x\n\n") is None
