@@ -90,8 +90,8 @@ def _bury(user: User, actor: Actor) -> None:
     Token.objects.filter(user_id=user.pk).delete()
     Authenticator.objects.filter(user_id=user.pk).delete()
     Wishes.objects.filter(pk=user.pk).delete()
-    idempotency.forget(user.pk)
     end_sessions(user.pk)
     record(actor, "user.delete", f"user:{user.pk}", username=former)
+    transaction.on_commit(partial(idempotency.forget, user.pk))  # the books lock these rows before the user's
     transaction.on_commit(partial(forget, user.pk, user.username))  # the daily run does what is broken off here
     versions.bump(versions.IDENTITIES)
