@@ -69,6 +69,7 @@ class Gateway:
     port: int = 0
     host: str = "127.0.0.1"
     inside: tuple[str, ...] = ()  # a command that runs the server in a network namespace
+    root: Path = ROOT  # of the code that serves
     _process: subprocess.Popen[bytes] | None = None
     _operator: subprocess.Popen[str] | None = None
     _users: int = 0
@@ -91,7 +92,7 @@ class Gateway:
     def start(self) -> None:
         """Returns when calls are answered. Raises NotStarted."""
         self.port = self.port or free_port()
-        command = [*self.inside, sys.executable, str(ROOT / "manage.py"), "serve", "--host", self.host]
+        command = [*self.inside, sys.executable, str(self.root / "manage.py"), "serve", "--host", self.host]
         command += ["--port", str(self.port)]
         command += ["--workers", str(self.workers), "--log-dir", str(self.folder / "logs")]
         with self.output.open("ab") as output:

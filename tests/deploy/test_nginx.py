@@ -169,6 +169,7 @@ def test_a_body_too_long_is_refused_in_json_and_goes_nowhere(tmp_path: Path, nod
     ):
         length = 64 * 1024 * 1024 + 1
         wire.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % length)
+        wire.shutdown(socket.SHUT_WR)
         answer = wire.makefile("rb").read()
 
     assert answer.startswith(b"HTTP/1.1 413 ")
