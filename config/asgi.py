@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -24,6 +25,11 @@ from relay.worker import Worker  # noqa: E402
 from telemetry import front  # noqa: E402
 from telemetry.watch import Watch  # noqa: E402
 
+if settings.SENTRY_DSN:
+    from telemetry import sentry
+
+    sentry.start()
+
 MOST_AT_ONCE = 64  # requests in Django at a time; each may hold a thread and a database connection
 
 
@@ -37,6 +43,7 @@ class Application:
         self._runner: Runner | None = None
         self._front: front.Front | None = None
         self._watch: Watch | None = None
+        self._ends: list[Callable[[], None]] = []
         self._room = asyncio.Semaphore(max(1, min(MOST_AT_ONCE, settings.SQL_MAX_OPEN_CONNS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +92,11 @@ class Application:
             self._front = front.Front(self._worker)
             self._watch = Watch(self._worker)
             self._watch.start()
+            if settings.OTEL_ENABLED:
+                from telemetry import tracing
+
+                tracing.start()
+                self._ends.append(tracing.stop)
             if settings.IS_MASTER:
                 self._runner = Runner()
                 self._runner.start()
@@ -101,6 +113,8 @@ class Application:
             self._front.close()
         if self._worker is not None:
             await self._worker.stop()
+        for end in self._ends:
+            await asyncio.to_thread(end)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

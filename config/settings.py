@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-from config import client_ip, dsn, env, redis, version
+from config import client_ip, dsn, env, redis, unused, version
 from config.allowed_hosts import AllowedHosts
 from config.logging import Written, configuration
 from config.secret import PLACEHOLDER, CannotKeepSecret, load_or_create
@@ -22,6 +22,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = version.VERSION
 
 env.load_file()
+unused.keep_out()
 
 # --- process ----------------------------------------------------------------------------------------------------------
 
@@ -63,6 +64,17 @@ LOGGING = configuration(folder=LOG_DIR, written=LOG_WRITTEN, debug=DEBUG_LOG, sq
 # --- seeing what goes on ----------------------------------------------------------------------------------------------
 
 METRICS_TOKEN = env.secret("METRICS_TOKEN", example="a-long-random-text-for-Prometheus")
+SENTRY_DSN = env.address("SENTRY_DSN", schemes=("http", "https"), example="https://key@sentry.example/1", hidden=True)
+SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", "production", example="staging")
+_COLLECTORS = (
+    env.address("OTEL_EXPORTER_OTLP_ENDPOINT", schemes=("http", "https"), example="http://127.0.0.1:4318"),
+    env.address(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", schemes=("http", "https"), example="http://127.0.0.1:4318/v1/traces"
+    ),
+)
+_NO_TRACES = env.flag("OTEL_SDK_DISABLED")
+OTEL_ENABLED = any(_COLLECTORS) and not _NO_TRACES
+OTEL_SERVICE_NAME = env.text("OTEL_SERVICE_NAME", example="one-api")
 METRICS_ALLOWED = env.parsed("METRICS_ALLOWED", client_ip.networks, example="127.0.0.1,10.0.0.0/8") or ()
 
 # --- databases --------------------------------------------------------------------------------------------------------

@@ -198,6 +198,8 @@ class Account:
             self._keeping.settled = True
         settled(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, outcome.amount, outcome.uncollected)
         phase(SETTLE, began, self.steps)
+        if self.steps is not None:
+            self.steps.append((usage, began, began))
 
     def _first_token_time(self) -> int:
         """Milliseconds, at least 1; 0 where nothing was streamed."""

@@ -21,7 +21,7 @@ from relay.pipeline import serve
 from relay.proxy import serve_proxy
 from relay.types import Head
 from relay.worker import Worker
-from telemetry import calls
+from telemetry import calls, switches
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class Relay:
         reply = Reply(send, request_id.new(), cors="origin" in head.headers, at_once=at_once)
         logged_request_id.set(reply.request_id)
         calls.begun()
+        if switches.tracing is not None:
+            reply.trace.steps = []
         try:
             await self._dispatch(head, receive, reply)
         except CallerLeft:
@@ -99,6 +101,8 @@ class Relay:
         finally:
             trace = reply.trace
             calls.over(trace.kind, reply.status, trace.started, trace.call is not None and trace.call.stream)
+            if switches.tracing is not None:
+                switches.tracing(trace, head, reply.request_id, reply.status)
 
     async def _dispatch(self, head: Head, receive: Receive, reply: Reply) -> None:
         """Raises RelayError, CallerLeft."""

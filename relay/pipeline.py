@@ -125,6 +125,8 @@ class Relay:
                 return
             except UpstreamError as error:
                 failure = error
+                if self._reply.trace.steps is not None:
+                    self._reply.trace.steps.append((error, time.monotonic(), 0.0))
                 report_failure(self._worker, self._reply.request_id, route, error)
                 if not error.retry or self._reply.started:
                     break
@@ -143,7 +145,10 @@ class Relay:
             price=self._snapshot.prices.price(model, route.type, self._caller.group),
             system_prompt_reset=bool(route.system_prompt) and call.mode in CONVERSATIONS,
         )
-        self._reply.trace.attempt = attempt
+        trace = self._reply.trace
+        trace.attempt = attempt
+        if trace.steps is not None:
+            trace.steps.append((attempt, time.monotonic(), 0.0))
         try:
             await self._hold(attempt)
             passage = passages.find(self._worker, self._dialect, call, attempt, self._lifeline)

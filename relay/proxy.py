@@ -45,6 +45,9 @@ NOT_SENT = frozenset(
         "api-key",
         "x-goog-api-key",
         "cookie",
+        "traceparent",  # our caller's traces are no business of an upstream's
+        "tracestate",
+        "baggage",
     }
 )
 # Of the upstream's answer: hop by hop, undone by decompression, or dangerous under our own name.

@@ -1,4 +1,4 @@
-"""One server with two workers for all tests of a module, and its page of figures read as Prometheus reads it."""
+"""One server with two workers for all tests of this folder, and its page of figures read as Prometheus reads it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests import databases, server
 from tests.server import Gateway
+from tests.telemetry.receiver import Receiver, receiving
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+SETTINGS = {"OTEL_BSP_SCHEDULE_DELAY": "200", "LOG_FORMAT": "json", "LOG_ROTATE_MB": "1"}
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Gateway]:
+    """Two workers with everything switched on."""
     folder = tmp_path_factory.mktemp("node")
-    with databases.fresh("sqlite", folder) as database, server.running(database, 2, folder, {}) as gateway:
+    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+    with databases.fresh("sqlite", folder) as database, server.running(database, 2, folder, settings) as gateway:
         yield gateway
 
 
