@@ -32,6 +32,10 @@ class BrokenOff(ConnectionError):
         self.silent = silent
 
 
+class UnknownFraming(ValueError):
+    """A transfer coding but chunked: where the answer ends cannot be told."""
+
+
 @dataclass(slots=True)
 class ResponseHead:
     status: int
@@ -50,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._head: ResponseHead | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
+        self._head_size = 0  # bytes since the request, or since the last that were part of a body
         self._body: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
@@ -147,16 +151,15 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._silent = False
-        if self._head is None:
-            self._head_size += len(data)
+        self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(BrokenOff(f"not an HTTP answer: {error}", silent=False))
             self.abort()
             return
-        if self._head is None and self._head_size > MAX_HEAD:
-            self._fail(BrokenOff("the head of the answer is too long", silent=False))
+        if self._head_size > MAX_HEAD and not self._complete:
+            self._fail(BrokenOff("the head of the answer, or what follows its chunks, is too long", silent=False))
             self.abort()
         elif self._buffered > HIGH_WATER and not self._paused:
             self._paused = True
@@ -189,6 +192,8 @@ class Connection(asyncio.Protocol):
             return
         headers = [(name.lower(), value) for name, value in headers]
         fields = dict(reversed(headers))
+        if fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise UnknownFraming
         self._until_close = FRAMED_BY.isdisjoint(fields)
         self._head = ResponseHead(status, headers, fields)
         if self._bodiless or status in (204, 304):
@@ -196,6 +201,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def on_body(self, data: bytes) -> None:
+        self._head_size = 0
         if not self._complete:
             self._body.append(data)
             self._buffered += len(data)
