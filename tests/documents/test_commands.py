@@ -101,3 +101,13 @@ def test_the_chinese_page_has_every_metric_and_expression():
         return set(re.findall(r"one_api_[a-z_]+", text(page)))
 
     assert named("metrics.zh.md") == named("metrics.md")
+
+
+@pytest.mark.parametrize("page", ["security.md", "security.zh.md"])
+def test_each_class_of_weakness_names_tests_that_exist(page):
+    classes = table_after(page, "weaknesses")
+    assert len(classes) >= 17
+    for name, _, tests in classes:
+        named = re.findall(r"`(tests/[a-z_/.]+)`", tests)
+        assert named, name
+        assert [one for one in named if not (ROOT / one).exists()] == [], name
