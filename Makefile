@@ -12,7 +12,7 @@ JOBS ?= 2
 MARKS ?= not load and not chaos and not clients and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-browser test-load chaos test-clients services bench bench-full bench-peers bench-console bench-usage lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-browser test-load chaos try-nodes test-clients services bench bench-full bench-peers bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -67,6 +67,9 @@ test-load: setup ## servers under load, one after the other
 
 chaos: setup ## faults under load, ROUNDS times over (docs/reliability.md); CHAOS=short as in CI
 	CHAOS_REPORT=$${CHAOS_REPORT-artefacts/chaos.json} $(BIN)/python -m pytest -m chaos $(ARGS) tests/chaos
+
+try-nodes: setup ## two nodes behind nginx, on PostgreSQL and Redis, killed and restarted under traffic; ARGS=--short for a minute
+	@deploy/try-nodes $(ARGS)
 
 test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs against the gateway; wants npm and go
 	@tests/clients/install.sh

@@ -16,7 +16,7 @@ SHELL = {"sh", "bash", "shell", "console"}
 # Variables that are read by the tests or the Makefile, and those of other people's programs in our pages.
 OF_TESTS = {"TEST_DATABASE", "TEST_POSTGRES_DSN", "TEST_MYSQL_DSN", "REQUIRE_SERVICES", "WRITE_PROVIDERS_TABLE"}
 OF_MAKE = set(re.findall(r"^([A-Z]+) [?:]?=", (ROOT / "Makefile").read_text(), re.MULTILINE)) | OF_TESTS
-OF_OTHERS = {"PATH", "HOME", "PGPASSWORD", "ACCESS_TOKEN", "DJANGO_SETTINGS_MODULE"}
+OF_OTHERS = {"DATABASE_PASSWORD", "PATH", "HOME", "PGPASSWORD", "ACCESS_TOKEN", "DJANGO_SETTINGS_MODULE"}
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
