@@ -21,7 +21,7 @@ from tests.fake_upstream import FakeUpstream
 from tests.relay.raw import Got, ask, chat
 from tests.server import ROOT, Account, Gateway
 
-pytestmark = pytest.mark.load
+pytestmark = pytest.mark.slow
 
 MODEL = "gpt-3.5-turbo"
 PATH = "/v1/chat/completions"

@@ -15,6 +15,8 @@ from tests.fake_upstream import FakeUpstream, in_text
 from tests.relay.raw import Got, ask, chat, connected, post, until
 from tests.server import ROOT_TOKEN, Account, Gateway
 
+pytestmark = pytest.mark.slow
+
 MODEL = "gpt-3.5-turbo"
 PATH = "/v1/chat/completions"
 PURSE = 10**9

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import Token, User, UserStatus
 from audit.services import SYSTEM
-from billing.batch import Keyed, Outcome, Verdict, post
+from billing.batch import Entry, Keyed, Outcome, Verdict, post
 from idempotency import services
 from idempotency.models import KeyedCall, State
 from idempotency.services import AnswerTooLarge, OtherRequest, StillRunning, Wanted, claim
@@ -82,7 +82,7 @@ def test_a_settlement_that_fails_keeps_nothing(token: Token) -> None:
 def test_a_settlement_written_twice_is_the_same(token: Token) -> None:
     which, one = wanted(token), hold(token, 60)
     claim(which, one.request_id)
-    entries = [one, settlement(one, 50, keyed=kept(which))]
+    entries: list[Entry] = [one, settlement(one, 50, keyed=kept(which))]
 
     assert post(entries) == post(entries, again=True) == [Outcome(Verdict.GRANTED, 60), Outcome(Verdict.GRANTED, 50)]
     assert charges() == {one.request_id: 50}
