@@ -27,19 +27,24 @@ class Question(Generic[T]):
         self._asking: Future[T | None] | None = None
         self._answer: T | None = None
         self._answered = float("-inf")  # monotonic
+        self._asked = 0.0  # monotonic
 
     def answer(self, patience: float) -> T | None:
-        """None: no answer within `patience` seconds, or the database is away. Blocks as long as that."""
+        """None: no answer within `patience` seconds of being asked, or the database is away.
+
+        Blocks as long as that at most, and not at all where whoever asked first has already waited so long.
+        """
         with self._lock:
-            if time.monotonic() - self._answered < self._fresh:
+            now = time.monotonic()
+            if now - self._answered < self._fresh:
                 return self._answer
             if self._asking is None:
-                self._asking = Future()
+                self._asking, self._asked = Future(), now
                 # A daemon: a database that never answers must not keep the process from ending.
                 threading.Thread(target=self._run, args=(self._asking,), name=self._name, daemon=True).start()
-            asking = self._asking
+            asking, left = self._asking, max(0.0, self._asked + patience - now)
         try:
-            return asking.result(patience)
+            return asking.result(left)
         except TimeoutError:
             return None
 
