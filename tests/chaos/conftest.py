@@ -12,10 +12,25 @@ from tests import databases
 from tests.chaos import report, site, upstream_raw
 from tests.chaos.servers import NotInstalled
 from tests.chaos.site import Site, Standing
-from tests.chaos.storm import Storm, Trial
+from tests.chaos.storm import SHORT, Storm, Trial
 from tests.fake_upstream import FakeUpstream
 
 Try = Callable[[str], AbstractAsyncContextManager[Trial]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """CHAOS=short: each fault on the one kind of database that its `chaos` mark names, where it names one."""
+    if not SHORT:
+        return
+    left = [item for item in items if "chaos" in item.path.parts and not _in_short_form(item)]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
+
+
+def _in_short_form(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("chaos")
+    assert isinstance(item, pytest.Function)
+    return mark is not None and item.callspec.params["anywhere"] in mark.args
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

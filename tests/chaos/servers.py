@@ -211,8 +211,9 @@ def _run(command: list[str]) -> None:
 
 @contextmanager
 def folder_of(name: str) -> Iterator[Path]:
-    """Below /tmp and open to the servers' users, unlike pytest's folders."""
-    made = Path(subprocess.check_output(["mktemp", "-d", f"/tmp/chaos-{name}-XXXXXX"], text=True).strip())
+    """Open to the servers' users, unlike pytest's folders; in the short form in memory, where they start sooner."""
+    where = "/dev/shm" if os.environ.get("CHAOS") == "short" and Path("/dev/shm").is_dir() else "/tmp"
+    made = Path(subprocess.check_output(["mktemp", "-d", f"{where}/chaos-{name}-XXXXXX"], text=True).strip())
     try:
         yield made
     finally:

@@ -23,7 +23,7 @@ RESUMED = 20.0  # seconds after a fault within which calls must pass again
 SWEPT = 2 * HOLD_TTL + 20  # seconds after which nothing may be held any more
 QUIET = 20.0  # seconds until what the traffic opened is closed again
 MORE_SOCKETS, MORE_THREADS = 120, 130  # pools of connections and threads fill up and stay: that is no leak
-MORE_MEMORY = 96 * 2**20  # bytes
+MORE_MEMORY = 200 * 2**20  # bytes; a worker that was just started has yet to load its vocabularies
 
 
 def rounds(short: int, full: int) -> int:
@@ -35,10 +35,7 @@ class Storm:
 
     seeds = iter(range(1, 10**9))
 
-    def __init__(
-        self, site: Site, calls: Iterator[Call] | None = None, *, at_a_time: int = AT_A_TIME, flows: bool = True
-    ) -> None:
-        """`flows`: it is under way only when calls are answered."""
+    def __init__(self, site: Site, calls: Iterator[Call] | None = None, *, at_a_time: int = AT_A_TIME) -> None:
         self.site = site
         self.statuses: Counter[int] = Counter()
         self.answered: dict[str, int] = {}
@@ -47,8 +44,6 @@ class Storm:
         self._at_a_time = at_a_time
         self._over = asyncio.Event()
         self._flowing = asyncio.Event()
-        if not flows:
-            self._flowing.set()
         self._again: asyncio.Future[float] | None = None
         self._since = 0.0
         self._task: asyncio.Task[None] | None = None

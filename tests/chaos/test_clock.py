@@ -62,7 +62,7 @@ async def test_the_clock_is_set(anywhere: Site, attempt: Try, tmp_path: Path) ->
     }
     async with attempt("clock set by an hour, forward, back and right") as trial:
         with anywhere.under(faked):
-            for _ in range(rounds(1, 3)):
+            for _ in range(rounds(1, 2)):
                 async with Storm(anywhere, long_streams(anywhere.accounts)) as long, Storm(anywhere) as storm:
                     await asyncio.sleep(HOLD_TTL / 2)
                     for step in STEPS[:1] if SHORT else STEPS:

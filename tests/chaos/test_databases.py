@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 Server = Postgres | MariaDB
 AWAY = 2.0 if SHORT else 8.0  # seconds
-FROZEN = (7.0,) if SHORT else (6.0, 15.0)  # seconds; longer than a hold's time to live
+FROZEN = (7.0,) if SHORT else (6.0, 15.0, 45.0)  # seconds; longer than a hold lives, and than an answer is waited for
 
 
 async def away(server: Server, end: Callable[[], None]) -> None:
@@ -29,7 +29,13 @@ async def away(server: Server, end: Callable[[], None]) -> None:
     await asyncio.to_thread(server.start)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("stopped", marks=pytest.mark.chaos("postgres")),
+        pytest.param("killed", marks=pytest.mark.chaos("mysql")),
+    ],
+)
 async def test_a_database_that_went_away(anywhere: Site, attempt: Try, how: str) -> None:
     server = _server(anywhere)
     dice = random.Random(4)
@@ -42,6 +48,7 @@ async def test_a_database_that_went_away(anywhere: Site, attempt: Try, how: str)
             trial.heard(storm, resumed)
 
 
+@pytest.mark.chaos("postgres")
 async def test_one_connection_killed_during_commit(anywhere: Site, attempt: Try) -> None:
     """PostgreSQL: kill -9 of one serving process makes the server recover; commits are made slow, so it hits one."""
     server = anywhere.server
@@ -64,6 +71,7 @@ async def test_one_connection_killed_during_commit(anywhere: Site, attempt: Try)
         server.server.execute("SELECT pg_reload_conf()")
 
 
+@pytest.mark.chaos("mysql")
 @pytest.mark.parametrize("seconds", FROZEN)
 async def test_a_database_that_stands_still(anywhere: Site, attempt: Try, seconds: float) -> None:
     server = _server(anywhere)

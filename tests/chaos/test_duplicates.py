@@ -25,6 +25,7 @@ WORTH = 1_234  # points of a code
 MODEL = "gpt-3.5-turbo"
 
 
+@pytest.mark.chaos("mysql")
 async def test_one_code_redeemed_by_many_at_once(anywhere: Site, attempt: Try) -> None:
     """By two users, fifty times each: one of them gets it, once."""
     gateway = anywhere.gateway
@@ -50,6 +51,7 @@ async def test_one_code_redeemed_by_many_at_once(anywhere: Site, attempt: Try) -
             assert gained == [0, WORTH]
 
 
+@pytest.mark.chaos("postgres")
 async def test_one_idempotency_key_many_times_at_once(anywhere: Site, attempt: Try) -> None:
     """The upstream is asked once, the call is billed once, and whoever is answered is answered alike."""
     gateway, account = anywhere.gateway, anywhere.accounts[0]

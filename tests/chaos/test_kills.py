@@ -16,7 +16,13 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 BEFORE = (0.0, 1.0)  # seconds of traffic before the blow, drawn anew each round
 
 
-@pytest.mark.parametrize("who", ["worker", "all"])
+@pytest.mark.parametrize(
+    "who",
+    [
+        pytest.param("worker", marks=pytest.mark.chaos("postgres")),
+        pytest.param("all", marks=pytest.mark.chaos("sqlite")),
+    ],
+)
 async def test_no_answered_call_is_lost(anywhere: Site, attempt: Try, who: str) -> None:
     dice = random.Random(9)
     async with attempt(f"kill -9 of {'a worker' if who == 'worker' else 'master and workers'}") as trial:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 AWAY = 2.0 if SHORT else 8.0  # seconds
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen", "flushed"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("frozen", marks=pytest.mark.chaos("postgres")), "flushed"])
 async def test_redis_is_never_needed(anywhere: Site, attempt: Try, how: str) -> None:
     redis = anywhere.redis
     async with attempt(f"Redis {how}") as trial:

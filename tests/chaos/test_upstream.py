@@ -22,10 +22,11 @@ LONGEST = 20  # seconds until such a call is over, at most
 
 
 @pytest.mark.parametrize("words", [tuple(SCRIPTS)] if SHORT else [(word,) for word in SCRIPTS], ids="+".join)
+@pytest.mark.chaos("sqlite")
 async def test_a_failing_upstream(anywhere: Site, attempt: Try, words: tuple[str, ...]) -> None:
     name = words[0] if len(words) == 1 else f"{len(words)} ways to fail"
     async with attempt(f"upstream: {name}") as trial:
-        for _ in range(rounds(1, 2)):
+        for _ in range(rounds(1, 1)):
             async with Storm(anywhere) as storm, Client(anywhere.gateway.base_url) as client:
                 answers = await client.run([_call(anywhere, word) for word in words for _ in range(CALLS)], CALLS * 4)
                 resumed = await storm.resumed()
