@@ -84,7 +84,8 @@ class Window:
 
     def screenshot(self, name: str) -> None:
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTEFACTS / f"{name}-{self.look.name}.png", full_page=True)
+        path = ARTEFACTS / f"{name}-{self.look.name}.jpeg"
+        self.page.screenshot(path=path, full_page=True, quality=70, type="jpeg")
 
     def findings(self) -> list[str]:
         """What axe calls serious or critical on the page as it stands: "rule: selector, selector"."""

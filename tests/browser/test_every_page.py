@@ -6,6 +6,7 @@ named here. Screenshots stay under artefacts/console.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -37,6 +38,8 @@ LOOKS = [
     Look(375, "light", "en"),
     Look(375, "dark", "zh-hans"),
 ]
+# By axe, which takes its time: widest and narrowest, light and dark, both languages. AXE_EVERYWHERE=1: all six.
+JUDGED = LOOKS if os.environ.get("AXE_EVERYWHERE") else [LOOKS[0], LOOKS[-1]]
 PAGES = pages()
 ALSO_AS_ROOT = ["home", "keys", "models"]  # the menu is longer, and a page shows root more
 
@@ -73,7 +76,8 @@ def look_at(opened: Window, console: Gateway, sample: Sample, path: str, role: i
     assert page.url == console.base_url + path, "it led elsewhere"
     opened.screenshot(f"{re.sub('[^a-z0-9]+', '-', path.lower()).strip('-') or 'home'}-{role}")
 
-    assert opened.findings() == []
+    if opened.look in JUDGED:
+        assert opened.findings() == []
     assert opened.overflow() == 0
     assert page.evaluate(RAGGED) == []
     expect(page.locator("h1")).to_have_count(1)
