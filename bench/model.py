@@ -12,9 +12,12 @@ whose floor is f times as fast is expected to carry f times as much.
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,13 @@ class Worker:
         return 1000 / self.call
 
 
-# docs/performance.md, the table of 2026-11-24 (floor: 6,830 and 5,340 calls a second at 32 and 128 connections).
+# The bench of 2026-11-24 (floor: 6,830 and 5,340 calls a second at 32 and 128 connections).
 FIT = (
     Point("SQLite", 32, 2010), Point("SQLite", 128, 2740),
     Point("PostgreSQL", 32, 1140), Point("PostgreSQL", 128, 1720),
     Point("MariaDB", 32, 1330), Point("MariaDB", 128, 2000),
 )  # fmt: skip
-# 2026-11-29, floor 9,635 and 7,594: docs/performance.md; and a run of ten seconds of its own with 32 connections.
+# 2026-11-29, in the morning: floor 9,635 and 7,594; and, of each database, ten seconds of its own at 32 connections.
 DAY = "2026-11-29"
 SPEED = (9635 / 6830 + 7594 / 5340) / 2
 CHECK = (
@@ -119,13 +122,36 @@ def read_point(text: str) -> Point:
     return Point(database, int(connections), float(calls_s))
 
 
+def read_bench(path: Path) -> list[Point]:
+    """What `make bench` measured of gateways that bill, but for one connection, which waits for its own commits."""
+    subjects = json.loads(path.read_text())["subjects"]
+    return [
+        Point(subject["title"].removeprefix("gateway, "), int(connections), rate)
+        for subject in subjects
+        if subject["billed"]
+        for connections, rate in subject["rate"].items()
+        if int(connections) > 1 and rate
+    ]
+
+
+def read(text: str) -> list[Point]:
+    return read_bench(Path(text)) if text.endswith(".json") else [read_point(text)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "points", nargs="*", type=read_point, metavar="DATABASE:CONNECTIONS=CALLS", help="fit these, two a database"
+        "points",
+        nargs="*",
+        type=read,
+        metavar="POINT",
+        help="fit these: results of the bench (bench/results/….json), or DATABASE:CONNECTIONS=CALLS, two a database",
     )
-    given = parser.parse_args().points
-    print(report(workers(given), given) if given else report(workers(), (*FIT, *CHECK)))
+    given = [point for points in parser.parse_args().points for point in points]
+    try:
+        print(report(workers(given), given) if given else report(workers(), (*FIT, *CHECK)))
+    except ValueError as refusal:
+        sys.exit(str(refusal))
 
 
 if __name__ == "__main__":
