@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.server import Gateway
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
-QUIET = 0.25  # seconds without a byte after which nothing more is expected
+QUIET = 0.15  # seconds without a byte after which nothing more is expected
 
 
 @dataclass(frozen=True, slots=True)
