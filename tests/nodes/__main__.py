@@ -210,10 +210,10 @@ async def tried(all_of_it: Deployment, rounds: int) -> int:
             traffic.phase("nothing happens")
             await asyncio.sleep(all_of_it.seconds)
             for _ in range(rounds):
-                await killed(all_of_it, traffic, 1)
-                await killed(all_of_it, traffic, 0)
                 await redis_killed(all_of_it, traffic)
                 await redis_frozen(all_of_it, traffic)
+                await killed(all_of_it, traffic, 1)
+                await killed(all_of_it, traffic, 0)
                 await rolled(all_of_it, traffic)
         print_table(traffic)
         print(streams)
