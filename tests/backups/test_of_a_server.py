@@ -21,7 +21,7 @@ from tests.fake_upstream import FakeUpstream
 from tests.relay.raw import Got, ask, chat
 from tests.server import ROOT, Account, Gateway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MODEL = "gpt-3.5-turbo"
 PATH = "/v1/chat/completions"
@@ -89,8 +89,7 @@ def test_a_backup_under_load_is_restored_elsewhere_and_served(upstream: FakeUpst
 
     copy = Database("sqlite", str(there / "one-api.db"), database.server)
     second = Gateway(copy, 1, there, OWN_SECRET)
-    restored = manage(second, "restore", str(archive))
-    assert restored.returncode == 0, restored.stderr
+    restoring.restore(archive, {"default": Path(copy.name)}, "")
     try:
         second.start()
         books = second.books()

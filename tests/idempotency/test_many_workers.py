@@ -18,7 +18,7 @@ from tests.fake_upstream import FakeUpstream, in_text
 from tests.relay.raw import Got, ask, chat
 from tests.server import Account, Gateway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MODEL = "gpt-3.5-turbo"
 AT_ONCE = 50
