@@ -22,6 +22,7 @@ from tests.documents.pages import BLOCK, DOCS, ROOT, pages, text
 IN_CHINESE = [
     "index",
     "faq",
+    "idempotency",
     "migration-from-one-api",
     "configuration",
     "deployment",
