@@ -25,13 +25,16 @@ class Row:
     memory: int = 0  # MiB more than before
     statuses: dict[str, int] = field(default_factory=dict)
     passed: bool = False
+    error: str = ""  # what was wrong with it
 
 
 ROWS: list[Row] = []
 
 
 def record(row: Row) -> None:
+    """Into the table, and on the disk at once: a suite that is ended half-way has measured something."""
     ROWS.append(row)
+    write()
 
 
 COLUMNS = ("fault", "database", "rounds", "calls", "answered", "lost", "overspent", "stuck", "resumed", "memory")

@@ -113,7 +113,11 @@ class Trial:
             if error is None:
                 await asyncio.to_thread(self._check)
                 self.row.passed = True
+        except AssertionError as wrong:
+            self.row.error = str(wrong)[:500]
+            raise
         finally:
+            self.row.error = self.row.error or repr(error)[:500] * (error is not None)
             record(self.row)
 
     def _check(self) -> None:
