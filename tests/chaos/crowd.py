@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PIECE = 512  # bytes a slow reader takes at a time
-PATIENCE = 60.0  # seconds
+PATIENCE = 240.0  # seconds; a thousand of them on two cores that others use
 
 
 @dataclass(slots=True)
