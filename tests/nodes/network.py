@@ -39,10 +39,11 @@ class NotPermitted(OSError):
 def network(nodes: int) -> Iterator[Network]:
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(_namespaces(nodes))
+            made = stack.enter_context(_namespaces(nodes))
         except NotPermitted as error:
             places = tuple(Place(LOOPBACK, free_port()) for _ in range(nodes))
-            yield Network(LOOPBACK, places, f"plain ports of {LOOPBACK}, since namespaces are not permitted ({error})")
+            made = Network(LOOPBACK, places, f"plain ports of {LOOPBACK}, since namespaces are not permitted ({error})")
+        yield made
 
 
 @contextmanager
