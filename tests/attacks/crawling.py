@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
-from urllib.parse import parse_qs, urldefrag, urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from django.test import Client
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
@@ -33,14 +33,14 @@ class Answer:
 
 
 def crawl(client: Client, world: World, who: str) -> Iterator[Answer]:
-    """Each route OFTEN times, and with each set of parameters once."""
+    """Each route OFTEN times without parameters and once with some."""
     waiting = deque(_starts(world, who))
     visits: Counter[tuple[str, ...]] = Counter()
     while waiting:
         address = waiting.popleft()
         parts = urlsplit(address)
         try:
-            like = (str(resolve(parts.path).route), *sorted(parse_qs(parts.query)))
+            like = (str(resolve(parts.path).route), *["?"][: len(parts.query)])
         except Resolver404:
             continue
         visits[like] += 1
