@@ -116,11 +116,13 @@ def test_open_streams_are_told_and_a_caller_who_leaves_is_counted_as_such(
     account = node.new_user(10**9)
     node.add_channel(upstream.scripted(pace=100, events=300, times=300), "gpt-4o", name="slow")
     node.wait_until_routed(account.key, "gpt-4o")
+    until(lambda: ask(node, account, "gpt-4o") == 200)
     before = value(figures(node.base_url), "one_api_streams_over_total", ending="left")
 
     headers = {"Authorization": f"Bearer sk-{account.key}"}
     address = f"{node.base_url}/v1/chat/completions"
     with httpx.stream("POST", address, json=body("gpt-4o", stream=True), headers=headers) as answer:
+        assert answer.status_code == 200
         next(answer.iter_bytes())
         assert value(figures(node.base_url), "one_api_streams_open") == 1
 
