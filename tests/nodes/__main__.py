@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ from tests.server import HOLD_TTL, ROOT, ROOT_TOKEN, Account, Gateway
 
 NODES, WORKERS = 2, 2
 DRAIN = 3  # seconds; more than the keepalive_timeout of the upstream in deploy/nginx.conf
-NOTICED = 0.2  # seconds in which nginx hears that the connections it had kept to a dead node are closed
+ESTABLISHED_OR_CLOSE_WAIT = ("01", "08")  # the kernel's states in /proc/net/tcp
 STREAMS = 8  # at once, to see that they come piece by piece
 SETTLED = HOLD_TTL + 20  # seconds after which no hold of a killed node may be open
 OPENING = 10**12
@@ -89,7 +90,9 @@ async def killed(all_of_it: Deployment, traffic: Traffic, number: int) -> None:
     pids = node.pids()
     await asyncio.to_thread(node.kill9)
     await asyncio.to_thread(services.until, lambda: not any(map(runs, pids)), f"the end of node {number + 1}")
-    await asyncio.sleep(NOTICED)
+    await asyncio.to_thread(
+        services.until, lambda: not connections_to(node.host, node.port), "nginx's notice of the end"
+    )
     for phase in traffic.phases[-2:]:  # a call of the phase before may have been under way
         phase.excuse = time.monotonic()
     traffic.phase(f"node {number + 1} away")
@@ -97,6 +100,13 @@ async def killed(all_of_it: Deployment, traffic: Traffic, number: int) -> None:
     traffic.phase(f"node {number + 1} comes back")
     await asyncio.to_thread(node.start)
     await asyncio.sleep(all_of_it.seconds / 2)
+
+
+def connections_to(host: str, port: int) -> int:
+    """How many from here are open, or closed at the other end and not yet here: a call may still be sent on one."""
+    there = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(1 for row in rows if row[2] == there and row[3] in ESTABLISHED_OR_CLOSE_WAIT)
 
 
 def runs(pid: int) -> bool:
