@@ -12,7 +12,7 @@ JOBS ?= 2
 MARKS ?= not load and not chaos and not clients and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint format test test-most test-browser test-load chaos try-nodes test-clients services bench bench-full bench-peers bench-console bench-usage lighthouse docs pins
+.PHONY: help setup run lint format test test-most test-browser test-load chaos try-nodes test-clients fuzz services bench bench-full bench-peers bench-console bench-usage lighthouse docs pins
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,6 +74,10 @@ try-nodes: setup ## two nodes behind nginx, on PostgreSQL and Redis, killed and 
 test-clients: setup ## Claude Code, Codex, Gemini CLI, OpenCode, Aider and SDKs against the gateway; wants npm and go
 	@tests/clients/install.sh
 	$(BIN)/python -m pytest $(ARGS) -m clients tests/clients
+
+fuzz: setup ## look for inputs that break what reads what others sent, SECONDS for each kind (60); atheris, on Linux
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet atheris==3.0.0
+	for target in sse form json request answer; do $(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),60) || exit 1; done
 
 services: ## install and start PostgreSQL, MariaDB, Redis, Chromium, wrk and nginx on this machine (Debian, root)
 	@.ci/services
