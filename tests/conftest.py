@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import databases, fake_upstream, server
+from tests import databases, emptying, fake_upstream, server
 from tests.databases import Database, Server
 from tests.fake_upstream import FakeUpstream
 from tests.server import Gateway
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from channels_app.models import Channel
 
 MakeGateway = Callable[..., Gateway]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_emptied_quickly() -> None:
+    emptying.install()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
