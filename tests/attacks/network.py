@@ -1,14 +1,13 @@
 """A network of its own to watch a server in: loopback, one more interface that leads nowhere, and an ear on both.
 
-Linux, and the right to make network namespaces (root): `Network.possible()`. The namespace belongs to one thread and to
-what it starts, threads and processes; the rest of this process stays where it is.
+Linux, iproute2, and the right to make network namespaces (root); where they are missing, the network is that of the
+machine and nothing is heard (`hears`). The namespace belongs to one thread and to what it starts, threads and
+processes; the rest of this process stays where it is.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -47,12 +46,18 @@ class Network:
         self._inside = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._lock = threading.Lock()
         self._heard: list[Sent] = []
-        self._ear: socket.socket = self.do(self._made)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._ear: socket.socket | None = None
+        try:
+            self._ear = self.do(self._made)
+        except (OSError, subprocess.CalledProcessError):
+            self._inside.shutdown()
+            self._inside = ThreadPoolExecutor(1, thread_name_prefix="no network")  # begun out here
+        else:
+            threading.Thread(target=self._listen, args=[self._ear], daemon=True).start()
 
-    @staticmethod
-    def possible() -> bool:
-        return os.geteuid() == 0 and shutil.which("ip") is not None
+    @property
+    def hears(self) -> bool:
+        return self._ear is not None
 
     def do(self, work: Callable[..., T], *arguments: Any) -> T:
         return self._inside.submit(work, *arguments).result()
@@ -62,7 +67,9 @@ class Network:
             return list(self._heard)
 
     def settled(self) -> list[Sent]:
-        """`sent`, after all that went out before now has been heard."""
+        """`sent`, after all that went out before now has been heard; nothing where nothing is."""
+        if not self.hears:
+            return []
         self.do(_knock)
         end = time.monotonic() + 10
         while MARK not in (heard := self.sent()):
@@ -77,7 +84,8 @@ class Network:
 
     def close(self) -> None:
         self._inside.shutdown()
-        self._ear.close()
+        if self._ear is not None:
+            self._ear.close()
 
     def _made(self) -> socket.socket:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -89,10 +97,10 @@ class Network:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024 * 1024)
         return ear
 
-    def _listen(self) -> None:
+    def _listen(self, ear: socket.socket) -> None:
         while True:
             try:
-                packet, (_device, protocol, kind, *_rest) = self._ear.recvfrom(128)
+                packet, (_device, protocol, kind, *_rest) = ear.recvfrom(128)
             except OSError:  # closed
                 return
             if kind == socket.PACKET_OUTGOING and (found := _first(protocol, packet)) is not None:
