@@ -77,9 +77,7 @@ def most(item: bytes, marks: int, width: int = 1) -> bytes:
 
 HEAVIEST = {
     "lists": most(b"[],", 2),
-    "objects": most(b"{},", 2),
     "members": most(b'{"a":1},', 3),
-    "numbers": most(b"1.5,", 1),
     "strings": most(b'"ab",', 1),
     "emoji": b'"' + "😀".encode() + b"a" * (38 * MIB) + b'"',
     "ASCII": b'"' + b"a" * (62 * MIB) + b'"',
@@ -99,7 +97,7 @@ class TestMemory:
         assert got.status == 200, got.body[:300]
         assert bytes_more < ALLOWED
 
-    @pytest.mark.parametrize("shape", ["emoji", "ASCII"])
+    @pytest.mark.parametrize("shape", ["emoji"])
     def test_where_its_body_is_changed(self, wired: Gateway, wired_payer: Account, enemy: Hostile, shape: str) -> None:
         got, bytes_more = cost(
             wired, wired_payer, CHAT, OPENING.replace(b"gpt-3.5-turbo", b"prompted") + HEAVIEST[shape] + b"}"

@@ -27,7 +27,7 @@ from schemathesis import GenerationMode
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Account, Gateway
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4"))
 BODIES: dict[str, Any] = {
     "/v1/chat/completions": chat.CompletionCreateParamsNonStreaming,
     "/v1/completions": completions.CompletionCreateParamsNonStreaming,

@@ -79,7 +79,7 @@ def bent(draw: st.DrawFn, plain: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize(("path", "plain"), targets.ASKED, ids=[path for path, _ in targets.ASKED])
-@bounded(60)
+@bounded(25)
 @given(data=st.data())
 def test_any_request_is_sent_on_or_refused(path: str, plain: dict[str, Any], data: st.DataObject) -> None:
     body = data.draw(bent(plain))
@@ -91,7 +91,7 @@ PIECES = st.sampled_from([*LINES, b"\xef\xbb\xbf", b"\xff"]) | st.binary(max_siz
 STREAMS = st.lists(PIECES, max_size=30).map(b"".join)
 
 
-@bounded(200)
+@bounded(80)
 @given(STREAMS, st.integers(1, 7))
 def test_any_event_stream(data: bytes, size: int) -> None:
     targets.any_event_stream(data, size)
@@ -114,7 +114,7 @@ PARTS = [
 FORMS = st.lists(st.sampled_from([*PARTS, b"\\", b"\n", b"\0"]) | st.binary(max_size=5), max_size=25).map(b"".join)
 
 
-@bounded(300)
+@bounded(120)
 @given(FORMS)
 def test_any_form(body: bytes) -> None:
     targets.any_form(body)
@@ -125,13 +125,13 @@ TEXTS = [b'"model"', b'"mod\\u0065l"', b'"a"', b'"\\ud83d\\ude00"', b'"\\\\"', b
 OBJECTS = st.lists(st.sampled_from([*MARKS, *TEXTS]), max_size=14).map(b"".join)
 
 
-@bounded(400)
+@bounded(150)
 @given(OBJECTS)
 def test_any_object(body: bytes) -> None:
     targets.any_object(body)
 
 
-@bounded(200)
+@bounded(80)
 @given(st.dictionaries(st.text(max_size=4), ANYTHING, max_size=5), st.booleans())
 def test_any_object_that_is_json(document: dict[str, Any], indented: bool) -> None:
     targets.any_object(orjson.dumps(document, option=orjson.OPT_INDENT_2 if indented else 0))
@@ -148,7 +148,7 @@ NESTED = st.recursive(
 ANSWERS = st.dictionaries(USAGE, NESTED, max_size=6)
 
 
-@bounded(100)
+@bounded(40)
 @given(st.lists(ANSWERS | NUMBERS, max_size=4))
 def test_usage_is_never_negative(documents: list[Any]) -> None:
     for document in documents:
@@ -157,7 +157,7 @@ def test_usage_is_never_negative(documents: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("protocol", targets.PROTOCOLS)
-@bounded(15)
+@bounded(8)
 @given(ANSWERS, st.sampled_from([b"data: %b\n\n", b"%b\n", b"event: message\ndata: %b\n\n", b"[%b]"]))
 def test_usage_of_other_protocols_is_never_negative(protocol: str, document: dict[str, Any], form: bytes) -> None:
     targets.any_answer(protocol, orjson.dumps(document))
