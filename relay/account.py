@@ -208,6 +208,7 @@ class Account:
     async def close(self) -> None:
         """Release the hold if the call was not settled. Never raises for a hold that was refused."""
         if self._future is None or self.ended:
+            self._future = None  # it leads back to us: in a circle, the whole call would wait for a collection
             return
         self.ended = True
         if self._books.withdraw(self._request_id):
