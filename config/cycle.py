@@ -194,7 +194,7 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length:
             raise RuntimeError("the answer is shorter than its Content-Length")
         self.response_complete = True
-        self.scope.pop("extensions", None)  # type: ignore[misc]  # they name us: in a circle, all would wait for a collection
+        self.scope.pop("extensions", None)  # they name us: in a circle, all would wait for a collection
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

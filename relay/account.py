@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from accounts.callers import Caller
 from billing.batch import Hold, Outcome, Progress, Settlement, Verdict
@@ -63,6 +64,7 @@ class Account:
         self.started = time.monotonic()
         self.first_byte = 0.0  # monotonic; when a stream began to go out
         self.wanted = 0
+        self.comfortable = False  # a hint from the last look at the balance: the hold will surely be granted
         self.held = 0
 
     def request(self, attempt: Attempt) -> asyncio.Future[Outcome]:
@@ -85,17 +87,13 @@ class Account:
                 model_name=attempt.model,
                 prompt_tokens=self._call.prompt_estimate,
             )
+            plenty = self.wanted * COMFORT
+            self.comfortable = caller.spendable > plenty and (caller.unlimited or caller.remain_quota > plenty)
             try:
-                self._future = self._books.ahead(self._hold) if self.comfortable() else self._books.submit(self._hold)
+                self._future = self._books.ahead(self._hold) if self.comfortable else self._books.submit(self._hold)
             except BooksClosed as error:
                 raise BooksAway("the gateway cannot write its books at the moment") from error
         return self._future
-
-    def comfortable(self) -> bool:
-        """A hint from the last look at the balance: the hold will surely be granted."""
-        caller = self._caller
-        plenty = self.wanted * COMFORT
-        return caller.spendable > plenty and (caller.unlimited or caller.remain_quota > plenty)
 
     async def secured(self) -> None:
         """Return when the hold is durable. Raises the refusal, or BooksAway."""
@@ -154,52 +152,59 @@ class Account:
         hold = None if self._future.done() else self._hold
         if hold is None:
             await self.secured()
-        call = self._call
         self.ended = True
         began = time.monotonic()
-        outcome = await self._post(
-            Settlement(
-                request_id=self._request_id,
-                user_id=self._caller.user_id,
-                token_id=self._caller.token_id,
-                limited=not self._caller.unlimited,
-                held=self.held,
-                charge=charging.charge(call, attempt, usage),
-                channel_id=attempt.route.channel_id,
-                log={
-                    "username": self._caller.username,
-                    "token_name": self._caller.token_name,
-                    "model_name": charging.logged_model(call, attempt),
-                    "prompt_tokens": usage.prompt_tokens,
-                    "completion_tokens": usage.completion_tokens,
-                    "content": log_content(attempt.price, call.mode),
-                    "elapsed_time": int((time.monotonic() - self.started) * 1000),
-                    "is_stream": call.stream,
-                    "system_prompt_reset": attempt.system_prompt_reset,
-                    "estimated": usage.estimated,
-                    "usage_details": details(usage),
-                    "cached_tokens": usage.cached_tokens,
-                    "group": self._caller.group,
-                    "status": ending.status,
-                    "error_code": ending.error_code,
-                    "first_token_time": self._first_token_time(),
-                    "upstream_model": told.upstream_model(call, attempt),
-                    "ip": told.address(call.ip),
-                    "user_agent": told.agent(call.headers),
-                },
-                logged=self._options["LogConsumeEnabled"],
-                hold=hold,
-                keyed=keyed,
-            )
+        caller = self._caller
+        settlement = Settlement(
+            self._request_id,
+            caller.user_id,
+            caller.token_id,
+            not caller.unlimited,
+            self.held,
+            charging.charge(self._call, attempt, usage),
+            attempt.route.channel_id,
+            self._line(attempt, usage, ending, began),
+            self._options["LogConsumeEnabled"],
+            hold,
+            keyed,
         )
-        if error := refusal(outcome):
-            raise error
+        try:
+            outcome = await self._books.submit(settlement)
+        except BooksClosed as error:
+            raise BooksAway("the gateway cannot write its books at the moment") from error
+        if refused := refusal(outcome):
+            raise refused
         if self._keeping is not None:
             self._keeping.settled = True
         settled(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, outcome.amount, outcome.uncollected)
         phase(SETTLE, began, self.steps)
         if self.steps is not None:
             self.steps.append((usage, began, began))
+
+    def _line(self, attempt: Attempt, usage: Usage, ending: Ending, now: float) -> dict[str, Any]:
+        """Columns of the log row."""
+        call, caller = self._call, self._caller
+        return {
+            "username": caller.username,
+            "token_name": caller.token_name,
+            "model_name": charging.logged_model(call, attempt),
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "content": log_content(attempt.price, call.mode),
+            "elapsed_time": int((now - self.started) * 1000),
+            "is_stream": call.stream,
+            "system_prompt_reset": attempt.system_prompt_reset,
+            "estimated": usage.estimated,
+            "usage_details": details(usage),
+            "cached_tokens": usage.cached_tokens,
+            "group": caller.group,
+            "status": ending.status,
+            "error_code": ending.error_code,
+            "first_token_time": self._first_token_time(),
+            "upstream_model": told.upstream_model(call, attempt),
+            "ip": told.address(call.ip),
+            "user_agent": told.agent(call.headers),
+        }
 
     def _first_token_time(self) -> int:
         """Milliseconds, at least 1; 0 where nothing was streamed."""

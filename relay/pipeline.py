@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
 
 from accounts.callers import Caller
 from billing.batch import Outcome, Verdict
@@ -35,6 +34,7 @@ from relay.route import Plan, plan_for
 from relay.streaming import Meter, Stream
 from relay.told import LEFT_EARLY, WELL, Ending, error_code
 from relay.types import Attempt, Call, Generated, Head, Mode
+from relay.upstream import Answer
 from relay.upstream_errors import reason
 from relay.worker import Worker
 from telemetry import calls
@@ -187,7 +187,7 @@ class Relay:
         """Ask for the hold. A caller with plenty is sent ahead while it commits; the others wait for it here."""
         account = self._account
         future = account.request(attempt)
-        if account.comfortable() and not future.done():
+        if account.comfortable and not future.done():
             future.add_done_callback(self._cut_if_refused)
             return
         async with self._lifeline.interruptible():
@@ -200,16 +200,16 @@ class Relay:
             self._lifeline.cut(_HoldRefused())
 
     async def _secured(self) -> None:
-        await self._noting(self._account.secured())
-
-    async def _noting(self, step: Awaitable[None]) -> None:
-        """A step that a refused hold may end; an empty token is shown as such on its row."""
         try:
-            await step
+            await self._account.secured()
         except RelayError as error:
-            if error.status == 401 and error.message == "该令牌额度已用尽":
-                self._worker.callers.note_exhausted(self._caller)
+            self._note(error)
             raise
+
+    def _note(self, refusal: RelayError) -> None:
+        """A refused hold has ended the call: an empty token is shown as such on its row."""
+        if refusal.status == 401 and refusal.message == "该令牌额度已用尽":
+            self._worker.callers.note_exhausted(self._caller)
 
     def _lower_maximum(self, attempt: Attempt) -> int | None:
         """The balance bears less than the worst case: the upstream may generate no more than was held."""
@@ -229,14 +229,18 @@ class Relay:
         return passage.failure(answer.status, body, answer.retry_after)
 
     async def _whole(self, attempt: Attempt, passage: Passage, answer: UpstreamAnswer) -> None:
-        async with self._lifeline.interruptible():
-            body = await answer.read(self._worker.limits.answer)
+        limit = self._worker.limits.answer
+        body = answer.ready(limit) if isinstance(answer, Answer) else None
+        if body is None:
+            async with self._lifeline.interruptible():
+                body = await answer.read(limit)
         if self._call.mode is not Mode.SPEECH and weight.too_heavy(body):
             raise UpstreamError("the upstream's answer is too long", code="answer_too_large")
         generated, shown, headers = passage.whole(answer, body)
         self._worker.health.report(attempt.route, None)
         calls.answered(attempt.route.channel_id)
-        await self._noted(attempt, generated)
+        if generated.kept_as:
+            await self._noted(attempt, generated)
         if self._reply.keeping is not None:
             self._reply.keeping.whole(answer.status, shown, headers)
         await self._settle(attempt, generated, Ending(answer.status))
@@ -300,7 +304,11 @@ class Relay:
             )
         if usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
             usage = self._believed(attempt, usage, generated)
-        await self._noting(self._account.settle(attempt, usage, ending))
+        try:
+            await self._account.settle(attempt, usage, ending)
+        except RelayError as error:
+            self._note(error)
+            raise
 
     def _believed(self, attempt: Attempt, usage: Usage, generated: Generated) -> Usage:
         call = self._call

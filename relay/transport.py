@@ -106,6 +106,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    def whole(self) -> bytes | None:
+        """The body, where all of it is here and nothing of it has been taken; else None."""
+        if not self._complete or len(self._body) != 1 or self._paused:
+            return None
+        self._buffered = 0
+        return self._body.popleft()
+
     @property
     def reusable(self) -> bool:
         return self._complete and self._keep_alive and not self._surplus and not self._closed and not self._body
@@ -229,16 +236,21 @@ class Pool:
         self._idle: dict[Destination, list[Connection]] = {}
         self._closed = False
 
-    async def take(self, destination: Destination, *, fresh: bool = False) -> Connection:
-        """A connection ready for `begin`. Raises OSError, TimeoutError, relay.dialing.CannotDial."""
+    def idle(self, destination: Destination) -> Connection | None:
+        """One that is open and ready for `begin`, if there is any."""
         waiting = self._idle.get(destination)
         oldest = time.monotonic() - IDLE
-        while waiting and not fresh:
+        while waiting:
             connection = waiting.pop()
             if connection.open and connection.idle_since > oldest:
                 return connection
             connection.abort()
-        return await self._dialer.dial(destination, self._new)
+        return None
+
+    async def take(self, destination: Destination, *, fresh: bool = False) -> Connection:
+        """A connection ready for `begin`. Raises OSError, TimeoutError, relay.dialing.CannotDial."""
+        connection = None if fresh else self.idle(destination)
+        return connection or await self._dialer.dial(destination, self._new)
 
     def give_back(self, destination: Destination, connection: Connection) -> None:
         """After an exchange, whatever became of it: kept when it can serve again, else closed."""

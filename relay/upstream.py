@@ -123,8 +123,9 @@ class Answer:
                 raise UpstreamUnreachable("the upstream cannot be reached") from again
 
     async def _exchange(self, *, fresh: bool) -> ResponseHead:
+        pool, destination = self._clients.pool, self._target.destination
         try:
-            self._connection = await self._clients.pool.take(self._target.destination, fresh=fresh)
+            self._connection = (None if fresh else pool.idle(destination)) or await pool.take(destination, fresh=fresh)
         except TimeoutError:
             raise UpstreamTimeout("no connection to the upstream in time") from None
         except OSError as error:
@@ -180,6 +181,16 @@ class Answer:
                 raise UpstreamUnreachable("the upstream's compressed answer is cut off")
         else:
             raise UpstreamError("the upstream compressed its answer in a way it was not asked to", code="bad_response")
+
+    def ready(self, limit: int) -> bytes | None:
+        """The whole body where all of it has come with the head, as most do; else None: `read` waits for it."""
+        connection = self._connection
+        if connection is None or b"content-encoding" in self._head.fields:
+            return None
+        body = connection.whole()
+        if body is not None and len(body) > limit:
+            raise UpstreamError("the upstream's answer is too long", code="answer_too_large")
+        return body
 
     def hurry(self, seconds: float) -> None:
         """All that matters has come: wait no longer than so for the formal end, which lets the connection be kept."""
