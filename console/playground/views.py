@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.models import Role, Token, TokenStatus, User
 from billing.models import Log, LogType
-from channels_app.services import usable_models
+from channels_app import offers
 from console import formats
 from console.guards import page
 from console.http import signed_in
@@ -117,7 +117,8 @@ def _key_text(user: User, token: Token, channel: int | None) -> str:
 
 def _models(user: User) -> list[str]:
     """Those that chat first, by name."""
-    return sorted(usable_models(user.group), key=lambda name: (kind_of(name) != CHAT, name))
+    names = [offer.model for offer in offers.current(user.group)]
+    return sorted(names, key=lambda name: (kind_of(name) != CHAT, name))
 
 
 def _keys(user: User) -> list[Token]:
