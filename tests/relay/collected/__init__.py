@@ -1,0 +1,1 @@
+"""For the path of a server's interpreter: what its sitecustomize does."""
