@@ -38,6 +38,7 @@ class Action(StrEnum):
     SET_TAGS = "set_tags"
     ADD_TAG = "add_tag"
     REMOVE_TAG = "remove_tag"
+    RENAME_TAG = "rename_tag"
 
 
 # action -> (field of the management API, its column)
@@ -51,6 +52,7 @@ _FIELDS = {
     Action.REMOVE_MODEL: ("models", "model_names"),
     Action.ADD_TAG: ("tags", "tags"),
     Action.REMOVE_TAG: ("tags", "tags"),
+    Action.RENAME_TAG: ("tags", "tags"),
 }
 _STATUSES = {Action.ENABLE: ChannelStatus.ENABLED, Action.DISABLE: ChannelStatus.DISABLED}
 _ADDING = frozenset({Action.ADD_GROUP, Action.ADD_MODEL, Action.ADD_TAG})
@@ -60,7 +62,10 @@ NO_MODELS = "proxy"  # the protocol whose channels need none
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`value`: the number to set, or names with commas between them; "" for what takes none."""
+    """`value`: the number to set, or names with commas between them; "" for what takes none.
+
+    To rename a tag takes two names: the old one, the new one. Where a channel has both already, they become one.
+    """
 
     action: Action
     value: str = ""
@@ -132,6 +137,8 @@ def _understood(change: Change) -> tuple[str, Any]:
     columns = columns_of({field: change.value})
     if column not in columns or (columns[column] == "" and change.action is not Action.SET_TAGS):
         raise ChannelInvalid(_("say what to add or to remove"))
+    if change.action is Action.RENAME_TAG and len(split_names(columns[column])) != 2:
+        raise ChannelInvalid(_("name the tag and one other name for it, with a comma between them"))
     return column, columns[column]
 
 
@@ -163,6 +170,10 @@ def _combined(action: Action, before: str, value: str) -> str:
     if action in _REMOVING:
         left = [name for name in there if name not in named]
         return ",".join(left) if len(left) < len(there) else before
+    if action is Action.RENAME_TAG:
+        old, new = named
+        renamed = dict.fromkeys(new if name == old else name for name in there)
+        return ",".join(renamed) if old in there else before
     return value
 
 

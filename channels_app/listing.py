@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from django.db.models import F, Q, QuerySet, TextField, Value, Window
-from django.db.models.functions import Concat, Length, Lower, Replace, RowNumber
+from django.db.models.functions import Concat, Length, Lower, Replace, RowNumber, StrIndex
 
 from channels_app.models import Channel, ChannelStatus, Outcome, TestRunResult
 from channels_app.validation import split_names
@@ -22,6 +22,7 @@ TESTED = {
 }
 SEARCHED = ("name", Value("\n"), "base_url", Value("\n"), "model_names", Value("\n"), "tags")
 BELOW = "balance_below"
+NO_TAG = ","  # as a filter's tag: those that have none. No tag is called so, for commas stand between tags
 PROBES = 20  # of a channel's latest tests that are shown
 
 
@@ -29,8 +30,8 @@ PROBES = 20  # of a channel's latest tests that are shown
 class Filters:
     """What a query string may ask for; an empty member asks for nothing.
 
-    `text`: in name, base URL, models or tags, or the id itself. `tested`: a key of TESTED. `balance_below`: of balances
-    that are known.
+    `text`: in name, base URL, models or tags, or the id itself. `tag`: a whole name, or NO_TAG. `tested`: a key of
+    TESTED. `balance_below`: of balances that are known.
     """
 
     text: str = ""
@@ -88,7 +89,9 @@ def matching(filters: Filters) -> QuerySet[Channel]:
         Channel.objects.defer("key", "config").alias(searched=searched, lowered=Lower(searched)).filter(wanted)
     )
     for column, name in (("group", filters.group), ("tags", filters.tag), ("model_names", filters.model)):
-        if name:
+        if column == "tags" and name == NO_TAG:
+            rows = rows.filter(tags="")
+        elif name:
             rows = _naming(rows, column, name)
     return rows
 
@@ -131,10 +134,14 @@ def facets() -> Facets:
 
 
 def _naming(rows: QuerySet[Channel], column: str, name: str) -> QuerySet[Channel]:
-    """Those whose comma-separated column holds the name, whole."""
-    alias = f"among_{column}"
+    """Those whose comma-separated column holds the name, whole and with its capitals.
+
+    Both ways of looking, for SQLite's LIKE takes capitals for small letters, and so does MariaDB's INSTR.
+    """
+    alias, whole = f"among_{column}", f",{name},"
     around = Concat(Value(","), F(column), Value(","), output_field=TextField())
-    return rows.alias(**{alias: around}).filter(**{f"{alias}__contains": f",{name},"})
+    exact = {f"{alias}__contains": whole, f"{alias}_at__gt": 0}
+    return rows.alias(**{alias: around, f"{alias}_at": StrIndex(around, Value(whole))}).filter(**exact)
 
 
 def _whole(text: str) -> int:

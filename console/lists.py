@@ -68,7 +68,8 @@ class Counted(Paginator):  # type: ignore[type-arg]  # no generic at run time
 class Listing:
     """One list as this request wants it. `rows` are already filtered; `order` is the sort without one in the address.
 
-    Rows that are no query are sorted here, by the attributes that a column's `sort` names.
+    Rows that are no query are sorted here, by the attributes that a column's `sort` names. `keeps`: parameters of the
+    address that say which list it is, and stay when it is filtered.
 
     Parameters of the address: `sort` (a column's name, "-" before it for descending), `page`, `size`, and those of the
     filter form. Anything that makes no sense counts as absent.
@@ -84,10 +85,12 @@ class Listing:
         order: str,
         filters: forms.Form | None = None,
         target: str = "list",
+        keeps: Sequence[str] = (),
     ) -> None:
         self.request = request
         self.name = name
         self.target = target
+        self.keeps = tuple(keeps)
         self.filters = filters
         self.all_columns = tuple(columns)
         chosen = preferences.of(request)
@@ -130,7 +133,7 @@ class Listing:
     @property
     def carried(self) -> list[tuple[str, str]]:
         """Parameters that a filter form takes along: how the list is sorted, and how much of it is shown at a time."""
-        return [(name, self.request.GET[name]) for name in ("sort", "size") if name in self.request.GET]
+        return [(name, self.request.GET[name]) for name in (*self.keeps, "sort", "size") if name in self.request.GET]
 
     def shows(self, name: str) -> bool:
         return any(column.name == name for column in self.columns)

@@ -49,7 +49,8 @@ def many(request: HttpRequest) -> HttpResponse:
         return _test(request, channel_ids, home)
     if asked["action"] == BALANCE:
         return _balances(request, channel_ids, home)
-    change = Change(Action(asked["action"]), asked["value"])
+    value = f"{asked['tag']},{asked['value']}" if asked["tag"] else asked["value"]
+    change = Change(Action(asked["action"]), value)
     try:
         if request.POST.get("confirmed"):
             return _apply(request, change, channel_ids, home)

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from channels_app.bulk import Action
-from channels_app.listing import Facets, Filters
+from channels_app.listing import NO_TAG, Facets, Filters
 from channels_app.models import ChannelStatus
 from channels_app.providers import choices
 from console.fields import SearchInput
@@ -39,6 +39,7 @@ ACTIONS: list[tuple[str, str | Promise]] = [
     (Action.SET_TAGS.value, _("Set tags to")),
     (Action.ADD_TAG.value, _("Add tags")),
     (Action.REMOVE_TAG.value, _("Remove tags")),
+    (Action.RENAME_TAG.value, _("Rename tag (old, new)")),
     (Action.DELETE.value, _("Delete")),
 ]
 TIMES = [
@@ -73,6 +74,7 @@ class ChannelFilter(forms.Form):
         self.fields["type"].choices = [ANY, *((number, name) for name, number in types)]  # type: ignore[attr-defined]
         for field, values in (("group", offered.groups), ("tag", offered.tags)):
             self.fields[field].choices = [ANY, *((value, value) for value in values)]  # type: ignore[attr-defined]
+        self.fields["tag"].choices += [(NO_TAG, _("without a tag"))]  # type: ignore[attr-defined]
 
     def filters(self) -> Filters:
         """What could be understood; a field with an error asks for nothing."""
@@ -91,10 +93,14 @@ class ChannelFilter(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """`ids`: of the rows that are ticked, or with `all` everything the list's `query` matches."""
+    """`ids`: of the rows that are ticked, or with `all` everything the list's `query` matches.
+
+    `tag`: the one to rename, where `value` is its new name alone.
+    """
 
     action = forms.ChoiceField(label=_("What to do"), choices=ACTIONS)
     value = forms.CharField(label=_("Number or names"), required=False, max_length=4000)
+    tag = forms.CharField(required=False, widget=forms.HiddenInput)
     ids = forms.CharField(required=False, widget=forms.HiddenInput)
     all = forms.BooleanField(required=False)
     query = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from console.channels import bulk_views, views
+from console.channels import bulk_views, tag_views, views
 
 urlpatterns = [
     path("channel", views.channel_list, name="channels"),
     path("channel/bulk", bulk_views.many, name="channels-bulk"),
+    path("channel/tag", tag_views.tag_page, name="channels-tag"),
     path("channel/export.csv", bulk_views.export, name="channels-export"),
     path("channel/balances", views.all_balances, name="channels-balances"),
     path("channel/delete-disabled", views.delete_disabled, name="channels-delete-disabled"),

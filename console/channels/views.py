@@ -20,6 +20,7 @@ from channels_app.models import Channel, ChannelStatus, TestRunResult
 from channels_app.probe import choose_model
 from channels_app.services import ChannelInvalid, ChannelMissing
 from channels_app.validation import split_names
+from console.channels import tag_views
 from console.channels.forms import ACTIONS, ChannelFilter, PauseForm, TestForm
 from console.channels.rows import Row, rows_of
 from console.guards import page
@@ -58,6 +59,8 @@ ON_PAGE = 30  # tests and entries of the audit on a channel's page
 @page(Role.ADMIN)
 @require_safe
 def channel_list(request: HttpRequest) -> HttpResponse:
+    if request.GET.get(tag_views.BY) == tag_views.TAG:
+        return tag_views.by_tag(request)
     shown = _listing(request)
     context = {"list": shown, "rows": _rows(shown), "actions": ACTIONS, "run": runs.current()}
     return respond(request, "console/channels/list.html", context, parts={"list": "console/channels/_table.html"})

@@ -45,6 +45,7 @@ PARTS: dict[str, Callable[[Sample], Mapping[str, Any]]] = {
 }
 OTHER_ROLES = {"models": Role.COMMON, "audit-entry": Role.ROOT}  # by option, or since it is an entry of root's
 QUERIES = {
+    "channels-tag": "?tag=europe",
     "choose-password": "?email=a@example.com&token=0",
     "group-delete": "?name=vip",
     "group-edit": "?name=vip",
