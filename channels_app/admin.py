@@ -75,6 +75,7 @@ class ChannelForm(ServiceForm):
             "system_prompt",
             "tags",
             "test_model",
+            "test_every",
             "auto_disable",
             "notes",
         )
@@ -91,6 +92,7 @@ class ChannelForm(ServiceForm):
             "system_prompt": _("System prompt"),
             "tags": _("Tags"),
             "test_model": _("Model for tests"),
+            "test_every": _("Tested every so many minutes"),
             "auto_disable": _("May be disabled automatically"),
             "notes": _("Notes"),
         }
@@ -152,7 +154,7 @@ class ChannelForm(ServiceForm):
         if cleaned.get("fill_models"):
             changed.add("model_names")
         names = self.Meta.fields if self.instance.pk is None else [name for name in self.Meta.fields if name in changed]
-        fields = {COLUMNS.get(name, name): cleaned[name] for name in names}
+        fields = {COLUMNS.get(name, name): "" if cleaned[name] is None else cleaned[name] for name in names}
         if cleaned["new_key"] and self.instance.pk is not None:
             fields["key"] = cleaned["new_key"]
         if changed & {"forget_secrets", *(f"config_{member}" for member in CONFIG_LABELS)}:
@@ -239,7 +241,7 @@ class ChannelAdmin(ServiceAdmin):
         sets = [
             (None, {"fields": main}),
             (_("Mapping and prompt"), {"fields": ["model_mapping", "system_prompt"]}),
-            (_("For the administrators"), {"fields": ["tags", "notes", "test_model", "auto_disable"]}),
+            (_("For the administrators"), {"fields": ["tags", "notes", "test_model", "test_every", "auto_disable"]}),
             (_("Settings of the provider"), {"classes": ["collapse"], "fields": [*config, "other"]}),
         ]
         if obj is not None:

@@ -18,7 +18,7 @@ from options import versions
 
 COPIED = (
     *("type", "weight", "base_url", "other", "model_names", "group", "model_mapping", "priority", "system_prompt"),
-    *("refuses_stream_options", "tags", "test_model", "auto_disable", "notes"),
+    *("refuses_stream_options", "tags", "test_model", "test_every", "auto_disable", "notes"),
 )
 
 

@@ -57,6 +57,8 @@ class Channel(models.Model):
     refuses_stream_options = models.BooleanField(default=False)  # learnt from a 400 that named the member
     tags = models.CharField(max_length=500, default="", db_default="", blank=True)  # comma separated
     test_model = models.CharField(max_length=191, default="", db_default="", blank=True)  # "": chosen by the test
+    # minutes between two tests; None: as CHANNEL_TEST_FREQUENCY says, 0: none but those people ask for
+    test_every = models.IntegerField(null=True, blank=True)
     auto_disable = models.BooleanField(default=True, db_default=True)  # False: only people take it out of service
     notes = models.TextField(default="", db_default="", blank=True)  # for the operators themselves
     disabled_until = models.BigIntegerField(default=0, db_default=0)  # Unix seconds; 0: not for a time
@@ -161,6 +163,7 @@ class TestRun(models.Model):
     finished = models.BigIntegerField(default=0)
     total = models.IntegerField(default=0)
     holder = models.CharField(max_length=32, default="", blank=True)
+    at_once = models.IntegerField(default=10, db_default=10)  # channels tested at a time
     cancelled = models.BooleanField(default=False)  # somebody asked for it to end
     ended = models.CharField(max_length=16, default="", blank=True)  # "" until it says itself how it ended
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from audit.services import Actor
 from channels_app import bulk, runs, testing
 from channels_app.bulk import Action, Change, Line
-from channels_app.models import Channel, ChannelStatus, Outcome, TestRunResult
+from channels_app.models import Channel, ChannelStatus, Outcome, TestRun, TestRunResult
 from channels_app.testing import Scope
 
 COLUMNS = ("channel_id", "channel", "model", "outcome", "seconds", "message", "change", "tested_at")
@@ -26,11 +26,15 @@ def failed_ids(run_id: int) -> list[int]:
 
 
 def retry_failed(actor: Actor, run_id: int) -> int:
-    """Begin a run of those that failed, with the same model; its id. Raises NothingFailed, AlreadyRunning."""
+    """Begin a run of those that failed, with the same model and as many at a time; its id.
+
+    Raises NothingFailed, AlreadyRunning.
+    """
     channel_ids = failed_ids(run_id)
     if not channel_ids:
         raise NothingFailed
-    return testing.start(Scope.SELECTED, actor, channel_ids, runs.model_of(run_id))
+    run = TestRun.objects.get(pk=run_id)
+    return testing.start(Scope.SELECTED, actor, channel_ids, run.model, run.at_once)
 
 
 def disable_failed(actor: Actor, run_id: int) -> list[Line]:

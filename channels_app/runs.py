@@ -22,6 +22,7 @@ from jobs.running import LEASE
 NAME = "test channels"  # of the lease and of the job: a run by hand and a scheduled one exclude each other
 KEPT = 30 * 86_400  # seconds for which runs and results are kept
 MAX_MESSAGE = 1000  # characters
+AT_ONCE = 10  # channels tested at a time, unless a run is asked for another number
 
 
 class State(StrEnum):
@@ -57,8 +58,10 @@ class Standing:
         return (self.run.finished or int(time.time())) - self.run.started
 
 
-def begin(scope: str, model: str, actor: Actor) -> TestRun:
-    return TestRun.objects.create(scope=scope, model=model, started_by=actor.name[:64], started=int(time.time()))
+def begin(scope: str, model: str, actor: Actor, at_once: int = AT_ONCE) -> TestRun:
+    return TestRun.objects.create(
+        scope=scope, model=model, started_by=actor.name[:64], started=int(time.time()), at_once=at_once
+    )
 
 
 def hold(run_id: int, holder: str) -> None:
@@ -140,11 +143,6 @@ def current() -> Standing | None:
 
 def results(run_id: int, outcomes: Iterable[Outcome] = tuple(Outcome)) -> QuerySet[TestRunResult]:
     return TestRunResult.objects.filter(run_id=run_id, outcome__in=list(outcomes)).order_by("id")
-
-
-def model_of(run_id: int) -> str:
-    """The model the run asked all channels for; "" where each had its own, or there is no such run."""
-    return TestRun.objects.filter(pk=run_id).values_list("model", flat=True).first() or ""
 
 
 def _counted(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:

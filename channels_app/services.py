@@ -91,8 +91,9 @@ def update_channel(actor: Actor, channel_id: int, fields: Mapping[str, Any]) -> 
     """Change the fields given and nothing else.
 
     An empty key, name, models, group or config, and a zero type or status, leave what is stored; an empty base_url,
-    other, model_mapping, system_prompt, tags, test_model or notes clears it, as does a zero priority or weight. Secret
-    members of config that come back empty are kept. Raises ChannelInvalid, ChannelMissing; then nothing has changed.
+    other, model_mapping, system_prompt, tags, test_model, test_every or notes clears it, as does a zero priority or
+    weight. Secret members of config that come back empty are kept. Raises ChannelInvalid, ChannelMissing; then nothing
+    has changed.
     """
     channel = locked(channel_id)
     given = given_of(fields)

@@ -1,7 +1,7 @@
 """Testing all channels, one run at a time in the whole deployment (relay contract, 5.3 and 11.3).
 
-A run calls real, billed models: one after the other with POLLING_INTERVAL seconds between them, or, where that is 0, a
-few at a time, so that channels that hang do not hold up the others. Each test is bounded in time.
+A run calls real, billed models: one after the other with POLLING_INTERVAL seconds between them, or, where that is 0, as
+many at a time as it was asked for, so that channels that hang do not hold up the others. Each test is bounded in time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from audit.services import SYSTEM, Actor, record
-from channels_app import health, runs
-from channels_app.models import Channel, ChannelStatus, Outcome
+from channels_app import due, health, runs
+from channels_app.models import Channel, ChannelStatus, Outcome, TestRun
 from channels_app.probe import Probe, test_channel
 from channels_app.services import ChannelMissing
 from channels_app.validation import split_names
@@ -32,7 +32,8 @@ from options.registry import Options
 
 NAME = runs.NAME
 TIMEOUT = 6 * 3600  # seconds of a whole run
-AT_ONCE = 10
+AT_ONCE = runs.AT_ONCE
+MOST_AT_ONCE = 20
 LIMIT = 20.0  # seconds of one test, or twice the threshold where that is longer
 
 
@@ -44,6 +45,8 @@ class Scope(StrEnum):
     DISABLED = "disabled"  # by hand or automatically
     SELECTED = "selected"  # the channels named
     FILTER = "filter"  # those a filter found when the run was started
+    COMMON = "common"  # those that follow CHANNEL_TEST_FREQUENCY
+    DUE = "due"  # those due by a schedule of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Order:
     scope: Scope
     channel_ids: tuple[int, ...] = ()  # of the scopes that name them
     model: str = ""
+    at_once: int = AT_ONCE
 
 
 class AlreadyRunning(Exception):
@@ -61,10 +65,14 @@ class AlreadyRunning(Exception):
 
 @dataclass
 class Findings:
-    """How far a run is and what it found so far; lists hold channel ids. `slow`: over the threshold, but left alone."""
+    """How far a run is and what it found so far; lists hold channel ids. `slow`: over the threshold, but left alone.
+
+    `started`: Unix seconds.
+    """
 
     scope: str
     total: int
+    started: int = 0
     done: int = 0
     passed: int = 0
     failed: int = 0
@@ -83,10 +91,17 @@ class Finding:
     change: ChannelStatus | None
 
 
-def start(scope: Scope, actor: Actor = SYSTEM, channel_ids: Sequence[int] = (), model: str = "") -> int:
-    """Begin a run in the background, and tell root when it has finished; the id of the run. Raises AlreadyRunning."""
-    order = Order(scope, tuple(channel_ids), model)
-    row = runs.begin(scope.value, model, actor)
+def start(
+    scope: Scope, actor: Actor = SYSTEM, channel_ids: Sequence[int] = (), model: str = "", at_once: int = AT_ONCE
+) -> int:
+    """Begin a run in the background, and tell root when it has finished; the id of the run. Raises AlreadyRunning.
+
+    `at_once`: 1 to MOST_AT_ONCE channels tested at a time, or ValueError; always one where there is a POLLING_INTERVAL.
+    """
+    if not 1 <= at_once <= MOST_AT_ONCE:
+        raise ValueError(at_once)
+    order = Order(scope, tuple(channel_ids), model, at_once)
+    row = _begun(order, actor)
 
     def work(context: Context) -> None:
         findings = _on_record(context, order, row.pk)
@@ -96,16 +111,33 @@ def start(scope: Scope, actor: Actor = SYSTEM, channel_ids: Sequence[int] = (), 
     if running.start(NAME, work, TIMEOUT) is None:
         row.delete()
         raise AlreadyRunning
-    record(actor, "channel.test_all", f"test run:{row.pk}", scope=scope.value, model=model)
+    record(actor, "channel.test_all", f"test run:{row.pk}", scope=scope.value, model=model, at_once=row.at_once)
     return row.pk
 
 
 def scheduled(context: Context) -> None:
-    """The job: all channels, and no news unless some were slow and stay in service."""
-    row = runs.begin(Scope.ALL.value, "", SYSTEM)
-    findings = _on_record(context, Order(Scope.ALL), row.pk)
-    if findings.slow:
-        notices.test_finished(summary(findings))
+    """The job of CHANNEL_TEST_FREQUENCY: all channels without a schedule of their own."""
+    order = Order(Scope.COMMON)
+    _quietly(context, order, _begun(order, SYSTEM).pk)
+
+
+def scheduled_each(context: Context) -> None:
+    """The job that looks which channels are due by their own schedules: it tests them as a run, and waits for its end.
+
+    While another run goes on nothing is begun; what is still due at the next look is tested then. Such a run does not
+    put off that of CHANNEL_TEST_FREQUENCY, however many there are.
+    """
+    if leases.state(NAME).running or not due.by_own_schedule(int(time.time())):
+        return
+    order = Order(Scope.DUE)
+    row = _begun(order, SYSTEM)
+    under_way = running.start(NAME, lambda inner: _quietly(inner, order, row.pk), TIMEOUT, counts=False)
+    if under_way is None:
+        row.delete()
+        return
+    while not under_way.wait(LOOK):
+        if context.stopping:
+            under_way.context.stop()
 
 
 def test_one(channel_id: int, model: str | None = None) -> Probe:  # noqa: PT028 (not a test of pytest's)
@@ -124,7 +156,7 @@ def progress() -> dict[str, Any]:
         **asdict(Findings(scope="", total=0)),
         **state.detail,
         "running": state.running,
-        "started": state.started,
+        "started": state.detail.get("started") or state.started,
         "finished": 0 if state.running else state.finished,
         "outcome": state.outcome,
     }
@@ -132,20 +164,36 @@ def progress() -> dict[str, Any]:
 
 def run(context: Context, order: Order, run_id: int) -> Findings:
     """Test every channel of the order, newest first."""
+    began = int(time.time())
     runs.forget_old()
     channel_ids = _chosen(order)
     runs.plan(run_id, len(channel_ids))
-    findings = Findings(scope=order.scope.value, total=len(channel_ids))
+    findings = Findings(scope=order.scope.value, total=len(channel_ids), started=began)
     context.report(asdict(findings), now=True)
     halt = Halt(context, run_id)
     inquiry = Inquiry(run_id, order.model or None)
-    tests = _slowly(halt, inquiry, channel_ids) if settings.POLLING_INTERVAL else _at_once(halt, inquiry, channel_ids)
+    if settings.POLLING_INTERVAL:
+        tests = _slowly(halt, inquiry, channel_ids)
+    else:
+        tests = _at_once(halt, inquiry, channel_ids, order.at_once)
     for finding in tests:
         findings.done += 1
         if finding is not None:
             _add(findings, finding)
         context.report(asdict(findings))
     return findings
+
+
+def _begun(order: Order, actor: Actor) -> TestRun:
+    at_once = 1 if settings.POLLING_INTERVAL else order.at_once
+    return runs.begin(order.scope.value, order.model, actor, at_once)
+
+
+def _quietly(context: Context, order: Order, run_id: int) -> None:
+    """The run of a schedule: no news unless some channels were slow and stay in service."""
+    findings = _on_record(context, order, run_id)
+    if findings.slow:
+        notices.test_finished(summary(findings))
 
 
 def _on_record(context: Context, order: Order, run_id: int) -> Findings:
@@ -164,6 +212,10 @@ def _on_record(context: Context, order: Order, run_id: int) -> Findings:
 
 
 def _chosen(order: Order) -> list[int]:
+    if order.scope is Scope.COMMON:
+        return due.by_common_schedule()
+    if order.scope is Scope.DUE:
+        return due.by_own_schedule(int(time.time()))
     rows = Channel.objects.order_by("-id")
     if order.scope is Scope.DISABLED:
         rows = rows.filter(status__in=(ChannelStatus.DISABLED, ChannelStatus.AUTO_DISABLED))
@@ -267,7 +319,7 @@ def _slowly(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int]) -> Iterato
         yield inquiry.test(channel_id)
 
 
-def _at_once(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int]) -> Iterator[Finding | None]:
+def _at_once(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int], most: int) -> Iterator[Finding | None]:
     def one(channel_id: int) -> tuple[Finding | None, ...]:
         """Empty: the run has to end, and the channel was not tested."""
         try:
@@ -275,7 +327,7 @@ def _at_once(halt: Halt, inquiry: Inquiry, channel_ids: Sequence[int]) -> Iterat
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="channel test") as threads:
+    with ThreadPoolExecutor(most, thread_name_prefix="channel test") as threads:
         tests = [threads.submit(one, channel_id) for channel_id in channel_ids]
         for test in as_completed(tests):
             yield from test.result()

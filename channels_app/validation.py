@@ -25,6 +25,7 @@ MAX_TAGS = 500  # of all tags together
 MAX_NOTES = 10_000
 MAX_WEIGHT = 1_000_000
 MAX_PRIORITY = 1_000_000_000  # either way
+MAX_TEST_EVERY = 525_600  # minutes: a year
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 SETTABLE = (ChannelStatus.ENABLED, ChannelStatus.DISABLED, ChannelStatus.AUTO_DISABLED)
 
@@ -93,7 +94,7 @@ def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operators_columns(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What no upstream sees. Empty texts clear what is stored."""
+    """What no upstream sees. Empty texts clear what is stored, that of `test_every` too."""
     columns: dict[str, Any] = {}
     if "tags" in given:
         columns["tags"] = short("tags", ",".join(names_of(given, "tags", MAX_TAG)), MAX_TAGS)
@@ -101,6 +102,9 @@ def _operators_columns(given: Mapping[str, Any]) -> dict[str, Any]:
         columns["test_model"] = short("test_model", text_of(given, "test_model").strip(), MAX_MODEL)
     if "notes" in given:
         columns["notes"] = short("notes", text_of(given, "notes").strip(), MAX_NOTES)
+    if "test_every" in given:
+        cleared = given["test_every"] == ""
+        columns["test_every"] = None if cleared else whole(given, "test_every", 0, MAX_TEST_EVERY)
     if "auto_disable" in given:
         if not isinstance(given["auto_disable"], bool):
             raise ChannelInvalid(_("%(field)s must be true or false") % {"field": "auto_disable"})

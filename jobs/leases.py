@@ -67,9 +67,13 @@ def release(held: Held) -> bool:
     return bool(_mine(held).update(holder="", expires_at=0))
 
 
-def start(held: Held) -> None:
-    """The work begins: note the moment and forget what the last run told."""
-    _mine(held).update(last_run_started=_now(), last_outcome="", detail={})
+def start(held: Held, *, counts: bool = True) -> None:
+    """The work begins: note the moment and forget what the last run told.
+
+    `counts` False: it does less than the job of that name, whose period goes on from its own last run.
+    """
+    moment = {"last_run_started": _now()} if counts else {}
+    _mine(held).update(**moment, last_outcome="", detail={})
 
 
 def report(held: Held, detail: Mapping[str, Any]) -> bool:

@@ -151,12 +151,15 @@ _lock = threading.Lock()
 _under_way: set[Run] = set()
 
 
-def start(name: str, work: Work, timeout: float, *, if_started: int | None = None) -> Run | None:
-    """Begin the work in the background under the lease of that name; None when it already runs somewhere."""
+def start(name: str, work: Work, timeout: float, *, if_started: int | None = None, counts: bool = True) -> Run | None:
+    """Begin the work in the background under the lease of that name; None when it already runs somewhere.
+
+    `counts`: as of `jobs.leases.start`.
+    """
     held = leases.acquire(name, LEASE, if_started=if_started)
     if held is None:
         return None
-    leases.start(held)
+    leases.start(held, counts=counts)
     run = Run(held, work, timeout)
     run.begin()
     return run

@@ -28,6 +28,7 @@ def minutes(setting: str) -> Callable[[], int | None]:
 
 JOBS: tuple[Job, ...] = (
     Job("test channels", minutes("CHANNEL_TEST_FREQUENCY"), "channels_app.testing.scheduled", 6 * HOUR),
+    Job("test channels on schedules of their own", every(60), "channels_app.testing.scheduled_each", 6 * HOUR),
     Job("update balances", minutes("CHANNEL_UPDATE_FREQUENCY"), "channels_app.balances.update_all", 6 * HOUR),
     Job("end timed disabling", every(5), "channels_app.timed.scheduled", 60),
     Job("digest keys of channels", every(HOUR), "channels_app.key_digests.scheduled", HOUR),

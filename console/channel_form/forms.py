@@ -17,7 +17,7 @@ from channels_app import form_table
 from channels_app.catalogue import OWNERS
 from channels_app.form_table import Box, TypeForm
 from channels_app.providers import CONFIG_MEMBERS, SECRET_MEMBERS
-from channels_app.validation import MAX_NAME, MAX_NOTES, MAX_PRIORITY, MAX_TAGS, MAX_WEIGHT
+from channels_app.validation import MAX_NAME, MAX_NOTES, MAX_PRIORITY, MAX_TAGS, MAX_TEST_EVERY, MAX_WEIGHT
 from console.channel_form.pairs import PairsField
 from console.fields import ModelsField
 
@@ -102,6 +102,15 @@ class ChannelForm(forms.Form):
         max_length=191,
         help_text=gettext_lazy("Empty: gpt-3.5-turbo where it is listed, else the first of the list."),
     )
+    test_every = forms.IntegerField(
+        label=gettext_lazy("Minutes between tests"),
+        required=False,
+        min_value=0,
+        max_value=MAX_TEST_EVERY,
+        help_text=gettext_lazy(
+            "Empty: as the server does for all channels (CHANNEL_TEST_FREQUENCY). 0: never by itself."
+        ),
+    )
     auto_disable = forms.BooleanField(
         label=gettext_lazy("May be disabled automatically"),
         required=False,
@@ -173,6 +182,7 @@ class ChannelForm(forms.Form):
             "tags": data["tags"],
             "priority": data["priority"] or 0,
             "weight": data["weight"] or 0,
+            "test_every": "" if data["test_every"] is None else data["test_every"],
             "auto_disable": data["auto_disable"],
             "notes": data["notes"],
         }

@@ -220,6 +220,7 @@ def _initial(channel: Channel, config: dict[str, str]) -> dict[str, Any]:
         "priority": channel.priority,
         "weight": channel.weight,
         "test_model": channel.test_model,
+        "test_every": channel.test_every,
         "auto_disable": channel.auto_disable,
         "notes": channel.notes,
     }

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from channels_app.models import BreakerState, Channel, ChannelHealth, ChannelStatus, Outcome, TestRunResult
 from channels_app.providers import PROVIDERS, choices
@@ -167,6 +168,15 @@ def shown_balance(channel: Channel) -> str:
     if kind in YUAN_OF_10_000:
         return f"¥{amount / 10_000:.2f}"
     return formats.abbreviated(round(amount)) if kind in POINTS else "–"
+
+
+def schedule(every: int | None) -> str:
+    """When a channel is tested though nobody asks, in words. `every`: its own minutes, None where it has none."""
+    minutes = settings.CHANNEL_TEST_FREQUENCY if every is None else every
+    if not minutes:
+        return _("never")
+    text = ngettext("every minute", "every %(minutes)d minutes", minutes) % {"minutes": minutes}
+    return _("%(every)s, as the server does for all") % {"every": text} if every is None else text
 
 
 def outcome_kind(outcome: int) -> str:

@@ -22,7 +22,7 @@ from channels_app.services import ChannelInvalid, ChannelMissing
 from channels_app.validation import split_names
 from console.channels import tag_views
 from console.channels.forms import ACTIONS, ChannelFilter, PauseForm, TestForm
-from console.channels.rows import Row, rows_of
+from console.channels.rows import Row, rows_of, schedule
 from console.guards import page
 from console.lists import Column, Listing
 from console.respond import back, fragment, go, respond
@@ -77,6 +77,7 @@ def channel_page(request: HttpRequest, pk: int) -> HttpResponse:
         by_model.setdefault(test.model, test)
     context = {
         "row": row,
+        "schedule": schedule(row.channel.test_every),
         "tests": tests,
         "by_model": by_model,
         "events": [

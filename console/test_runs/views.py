@@ -37,6 +37,8 @@ SCOPES = {
     Scope.DISABLED: gettext_lazy("disabled channels"),
     Scope.SELECTED: gettext_lazy("chosen channels"),
     Scope.FILTER: gettext_lazy("filtered channels"),
+    Scope.COMMON: gettext_lazy("channels without a schedule of their own"),
+    Scope.DUE: gettext_lazy("channels that were due"),
 }
 RUNS = (
     Column("id", gettext_lazy("Run"), ("id",), fixed=True),
@@ -77,7 +79,8 @@ def begin(request: HttpRequest) -> HttpResponse:
         scope = Scope(form.cleaned_data["scope"])
         channel_ids = list(matching) if scope is Scope.FILTER and matching is not None else []
         try:
-            run_id = testing.start(scope, actor_of(request), channel_ids, form.cleaned_data["model"].strip())
+            at_once = form.cleaned_data.get("at_once") or testing.AT_ONCE
+            run_id = testing.start(scope, actor_of(request), channel_ids, form.cleaned_data["model"].strip(), at_once)
         except testing.AlreadyRunning:
             messages.warning(request, _("Channels are being tested already; this is the run."))
             return go(request, reverse("test-runs-current"))

@@ -13,7 +13,7 @@ from tests.channels_app.test_services import ROOT, made
 @pytest.fixture
 def run(db: None) -> TestRun:
     """Passed, failed, failed and disabled meanwhile, failed and deleted meanwhile."""
-    row = runs.begin("all", "gpt-4", ROOT)
+    row = runs.begin("all", "gpt-4", ROOT, 3)
     made(name="well")
     made(name="bad")
     made(name="bad and off", status=3)
@@ -50,7 +50,7 @@ def test_the_failed_ones_that_are_left_are_tested_again_with_the_same_model(
     monkeypatch.setattr(testing, "start", start)
 
     assert run_actions.retry_failed(ROOT, run.pk) == 7
-    assert asked == [("selected", ROOT, ids("bad", "bad and off"), "gpt-4")]
+    assert asked == [("selected", ROOT, ids("bad", "bad and off"), "gpt-4", 3)]
 
 
 def test_a_run_without_failures_is_not_repeated(db: None) -> None:

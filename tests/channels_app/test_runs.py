@@ -60,7 +60,7 @@ def test_a_run_tells_what_it_found_of_each_channel(upstream: FakeUpstream, monke
     assert (found[back.pk].model, found[back.pk].channel_name) == ("gpt-4o", "back")
     assert dict(Channel.objects.values_list("name", "test_outcome")) == {"well": 1, "refused": 2, "slow": 3, "back": 1}
     assert TestRun.objects.get().started_by == "root"
-    assert AuditEntry.objects.get(action="channel.test_all").detail == {"scope": "all", "model": ""}
+    assert AuditEntry.objects.get(action="channel.test_all").detail == {"scope": "all", "model": "", "at_once": 10}
 
 
 def test_only_the_channels_named_are_tested(upstream: FakeUpstream) -> None:
@@ -112,11 +112,10 @@ def test_a_cancelled_run_without_pauses_ends_too(
     upstream: FakeUpstream, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.POLLING_INTERVAL = 0
-    monkeypatch.setattr(testing, "AT_ONCE", 1)
     monkeypatch.setattr(testing, "LOOK", 0.0)
     for number in range(6):
         make(upstream, str(number), {"first_byte": 800}, ON)
-    run_id = testing.start(Scope.ALL, ROOT)
+    run_id = testing.start(Scope.ALL, ROOT, at_once=1)
     end = time.monotonic() + 20
     while not runs.results(run_id).exists() and time.monotonic() < end:
         time.sleep(0.05)

@@ -57,6 +57,47 @@ def as_stored(channel: Channel, **changes: Any) -> dict[str, Any]:
     }
 
 
+class TestTheSchedule:
+    @pytest.mark.parametrize(("typed", "stored"), [("", None), ("0", 0), ("30", 30)])
+    def test_is_empty_zero_or_minutes(self, at: Client, typed: str, stored: int | None) -> None:
+        channel = made(test_every=5)
+        assert 'name="test_every" value="5"' in text(at.get(f"/channel/edit/{channel.pk}"))
+        at.post(f"/channel/edit/{channel.pk}", as_stored(channel, test_every=typed))
+        assert Channel.objects.get(pk=channel.pk).test_every == stored
+
+    @pytest.mark.parametrize(
+        ("typed", "error"),
+        [
+            ("-1", "Ensure this value is greater than or equal to 0."),
+            ("525601", "Ensure this value is less than or equal to 525600."),
+            ("x", "Enter a whole number."),
+        ],
+    )
+    def test_nonsense_is_refused(self, at: Client, typed: str, error: str) -> None:
+        channel = made(test_every=5)
+        answer = at.post(f"/channel/edit/{channel.pk}", as_stored(channel, test_every=typed))
+        assert answer.status_code == 422
+        assert error in text(answer)
+        assert Channel.objects.get(pk=channel.pk).test_every == 5
+
+    @pytest.mark.parametrize(
+        ("every", "common", "shown"),
+        [
+            (None, None, "never"),
+            (None, 60, "every 60 minutes, as the server does for all"),
+            (0, 60, "never"),
+            (1, 60, "every minute"),
+            (15, None, "every 15 minutes"),
+        ],
+    )
+    def test_is_told_on_the_page(
+        self, at: Client, settings: Any, every: int | None, common: int | None, shown: str
+    ) -> None:
+        settings.CHANNEL_TEST_FREQUENCY = common
+        channel = made(test_every="" if every is None else every)
+        assert f"<dt>Tested by itself</dt><dd>{shown}</dd>" in text(at.get(f"/channel/{channel.pk}"))
+
+
 @pytest.mark.parametrize("channel_type", list(PROVIDERS))
 def test_every_type_is_drawn_with_its_boxes_and_no_other(at: Client, channel_type: int) -> None:
     page = text(at.get(f"/channel/add?type={channel_type}"))
@@ -86,6 +127,7 @@ class TestAdding:
             "priority": "0",
             "weight": "3",
             "test_model": "own-1",
+            "test_every": "15",
             "notes": "n",
             "box_base_url": "https://x.example/",
             "model_mapping_from": ["own-1", ""],
@@ -97,7 +139,7 @@ class TestAdding:
         assert (answer.status_code, answer["Location"]) == (302, "/channel")
         channel = Channel.objects.get()
         assert (channel.group, channel.model_names) == ("default,new-group", "gpt-4o,own-1,own-2")  # D27
-        assert (channel.tags, channel.weight, channel.test_model) == ("a,b", 3, "own-1")
+        assert (channel.tags, channel.weight, channel.test_model, channel.test_every) == ("a,b", 3, "own-1", 15)
         assert json.loads(channel.model_mapping) == {"own-1": "gpt-4o"}
         assert (channel.key, channel.base_url) == ("sk-1", "https://x.example")
         assert json.loads(channel.config) == {"proxy": "http://p.example"}

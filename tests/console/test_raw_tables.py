@@ -139,6 +139,17 @@ def test_what_was_typed_as_a_key_does_not_come_back_with_an_error(at_root: Clien
     assert not Channel.objects.exists()
 
 
+@pytest.mark.parametrize(("typed", "stored"), [("", None), ("0", 0), ("15", 15)])
+def test_a_schedule_of_tests_is_set_and_cleared(at_root: Client, typed: str, stored: int | None) -> None:
+    new_channel(at_root, test_every="5")
+    channel = Channel.objects.get(test_every=5)
+    address = f"{CHANNELS}{channel.pk}/change/"
+
+    assert at_root.post(address, {**form_of(at_root, address), "test_every": typed}).status_code == 302
+
+    assert Channel.objects.get().test_every == stored
+
+
 def test_an_empty_key_keeps_the_stored_one(at_root: Client) -> None:
     new_channel(at_root)
     channel = Channel.objects.get()

@@ -31,12 +31,12 @@ def at(adam: User) -> Client:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was to be tested: (scope, ids, model)."""
+    """What was to be tested: (scope, ids, model, at a time)."""
     asked: list[tuple[Any, ...]] = []
 
-    def start(scope: Scope, _actor: Any, channel_ids: Any = (), model: str = "") -> int:
-        asked.append((scope, list(channel_ids), model))
-        return runs.begin(scope.value, model, ROOT).pk
+    def start(scope: Scope, _actor: Any, channel_ids: Any = (), model: str = "", at_once: int = 10) -> int:
+        asked.append((scope, list(channel_ids), model, at_once))
+        return runs.begin(scope.value, model, ROOT, at_once).pk
 
     monkeypatch.setattr(testing, "start", start)
     return asked
@@ -70,8 +70,9 @@ class TestBeginning:
     @pytest.mark.parametrize(
         ("posted", "asked"),
         [
-            ({"scope": "all"}, ("all", [], "")),
-            ({"scope": "disabled", "model": " gpt-4 "}, ("disabled", [], "gpt-4")),
+            ({"scope": "all"}, ("all", [], "", 10)),
+            ({"scope": "all", "at_once": "3"}, ("all", [], "", 3)),
+            ({"scope": "disabled", "model": " gpt-4 "}, ("disabled", [], "gpt-4", 10)),
         ],
     )
     def test_leads_to_the_run(self, at: Client, started: list[Any], posted: dict[str, str], asked: Any) -> None:
@@ -85,12 +86,30 @@ class TestBeginning:
         assert "1 channel that the filters find" in text(at.get("/channel/test-all?text=eu&sort=name"))
         assert "that the filters find" not in text(at.get("/channel/test-all?sort=name"))
         at.post("/channel/test-all", {"scope": "filter", "query": "text=eu"})
-        assert started == [("filter", [wanted.pk], "")]
+        assert started == [("filter", [wanted.pk], "", 10)]
 
-    @pytest.mark.parametrize("posted", [{}, {"scope": "selected"}, {"scope": "filter"}, {"scope": "x"}])
+    @pytest.mark.parametrize("posted", [{}, *({"scope": scope} for scope in ("selected", "filter", "due", "x"))])
     def test_nonsense_tests_nothing(self, at: Client, started: list[Any], posted: dict[str, str]) -> None:
         assert at.post("/channel/test-all", posted).status_code == 422
         assert started == []
+
+    @pytest.mark.parametrize(
+        ("number", "error"),
+        [
+            ("0", "Ensure this value is greater than or equal to 1."),
+            ("21", "Ensure this value is less than or equal to 20."),
+            ("x", "Enter a whole number."),
+        ],
+    )
+    def test_at_most_twenty_at_a_time(self, at: Client, started: list[Any], number: str, error: str) -> None:
+        answer = at.post("/channel/test-all", {"scope": "all", "at_once": number})
+        assert (answer.status_code, started) == (422, [])
+        assert error in text(answer)
+
+    def test_with_a_pause_between_them_nobody_is_asked_how_many(self, at: Client, settings: Any) -> None:
+        assert 'name="at_once" value="10"' in text(at.get("/channel/test-all"))
+        settings.POLLING_INTERVAL = 1
+        assert 'name="at_once"' not in text(at.get("/channel/test-all"))
 
     def test_a_second_start_shows_the_run_under_way(self, at: Client) -> None:
         run = under_way()
@@ -103,7 +122,7 @@ class TestBeginning:
     def test_of_chosen_rows(self, at: Client, started: list[Any]) -> None:
         channel = made()
         at.post("/channel/bulk", {"action": "test", "id": str(channel.pk)})
-        assert started == [("selected", [channel.pk], "")]
+        assert started == [("selected", [channel.pk], "", 10)]
 
 
 class TestWatching:
@@ -167,8 +186,9 @@ class TestWatching:
 class TestAfterwards:
     def test_the_failed_ones_are_tested_again(self, at: Client, started: list[Any]) -> None:
         run = run_of(Outcome.PASSED, Outcome.FAILED)
+        TestRun.objects.filter(pk=run.pk).update(at_once=4)
         answer = at.post(f"/test-runs/{run.pk}/retry")
-        assert started == [("selected", [Channel.objects.get(name="is failed").pk], "")]
+        assert started == [("selected", [Channel.objects.get(name="is failed").pk], "", 4)]
         assert answer["Location"] == f"/test-runs/{TestRun.objects.latest('id').pk}"
 
     def test_where_none_failed_there_is_nothing_to_do(self, at: Client) -> None:
