@@ -139,7 +139,7 @@ class Worker:
     async def look_again(self) -> None:
         """Look at the versions now, before something is refused that may just have been created."""
         asked = time.monotonic()
-        if asked - self._looked > SOONEST:
+        if self._snapshot is None or asked - self._looked > SOONEST:  # None: the first look is waited for
             await asyncio.to_thread(self._look_unless_since, asked)
 
     def _look_unless_since(self, asked: float) -> None:
