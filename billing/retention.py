@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from django.conf import settings
 
 from audit.services import SYSTEM, Actor, record
 from billing.models import Log
+from jobs.resting import Pause, with_rests
 from jobs.running import Context
 
 DAY = 86_400  # seconds
 BATCH = 1000  # lines of one DELETE
-PAUSE = 0.05  # seconds between two, in which others get at the table
 
 
-def purge(before: int, *, actor: Actor = SYSTEM, pause: Callable[[float], bool] | None = None) -> int:
+def purge(before: int, *, actor: Actor = SYSTEM, pause: Pause | None = None) -> int:
     """Delete the lines written before this second, oldest first; returns how many.
 
     `pause(seconds)` waits between two batches and says True to end early; what is left goes the next time. What was
@@ -24,17 +24,15 @@ def purge(before: int, *, actor: Actor = SYSTEM, pause: Callable[[float], bool] 
     """
     purged = 0
     try:
-        for deleted in _batches(before):
+        for deleted in with_rests(_batches(before), pause):
             purged += deleted
-            if pause is not None and pause(PAUSE):
-                break
     finally:
         if purged:
             record(actor, "log.purge", "logs", before=before, rows=purged)
     return purged
 
 
-def keep_days(days: int, *, pause: Callable[[float], bool] | None = None) -> int:
+def keep_days(days: int, *, pause: Pause | None = None) -> int:
     """Purge what is older than `days` days; 0 keeps everything."""
     return purge(int(time.time()) - days * DAY, pause=pause) if days > 0 else 0
 

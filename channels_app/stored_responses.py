@@ -6,16 +6,16 @@ All of it blocks. A response is looked for among the user's own alone: to everyb
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from channels_app.models import StoredResponse
+from jobs.resting import Pause, with_rests
 from jobs.running import Context
 from vault.keys import digest
 
 DAY = 86_400  # seconds
 KEPT = 30 * DAY  # as long as OpenAI keeps a response (https://platform.openai.com/docs/guides/your-data)
 BATCH = 1000  # rows of one DELETE
-PAUSE = 0.05  # seconds between two, in which others get at the table
 
 
 def remember(user_id: int, response_id: str, channel_id: int) -> None:
@@ -35,17 +35,12 @@ def forget(user_id: int, response_id: str) -> None:
     StoredResponse.objects.filter(pk=_key(user_id, response_id)).delete()
 
 
-def purge(before: int, *, pause: Callable[[float], bool] | None = None) -> int:
+def purge(before: int, *, pause: Pause | None = None) -> int:
     """Delete what was noted before this second, oldest first; returns how many rows.
 
     `pause(seconds)` waits between two batches and says True to end early; what is left goes the next time.
     """
-    purged = 0
-    for deleted in _batches(before):
-        purged += deleted
-        if pause is not None and pause(PAUSE):
-            break
-    return purged
+    return sum(with_rests(_batches(before), pause))
 
 
 def scheduled(context: Context) -> None:

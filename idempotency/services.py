@@ -7,7 +7,7 @@ However else a call ends, its key is free again: a repeat is a new call, and wha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
@@ -16,12 +16,12 @@ from django.db import IntegrityError, transaction
 from accounts.models import User, UserStatus
 from billing.models import Hold
 from idempotency.models import KeyedCall, State
+from jobs.resting import Pause, with_rests
 from jobs.running import Context
 from vault.keys import digests
 
 HOUR, DAY = 3600, 86_400  # seconds
 BATCH = 200  # rows of one DELETE; each may hold some MiB
-PAUSE = 0.05  # seconds between two, in which others get at the table
 
 
 class OtherRequest(ValueError):
@@ -82,18 +82,13 @@ def forget(user_id: int) -> None:
     KeyedCall.objects.filter(user_id=user_id).exclude(state=State.RUNNING).delete()
 
 
-def purge(now: int, *, pause: Callable[[float], bool] | None = None) -> int:
+def purge(now: int, *, pause: Pause | None = None) -> int:
     """Delete what is past its time, and what deleted people were answered; returns how many rows.
 
     A call that still runs keeps its row for a day more: without it, it could not be billed.
     `pause(seconds)` waits between two batches and says True to end early; what is left goes the next time.
     """
-    purged = 0
-    for deleted in _batches(now):
-        purged += deleted
-        if pause is not None and pause(PAUSE):
-            break
-    return purged
+    return sum(with_rests(_batches(now), pause))
 
 
 def scheduled(context: Context) -> None:

@@ -46,23 +46,28 @@ class Expected:
         return answer.done if self.stream else answer.complete and answer.status == 200
 
 
+def drawn(dice: random.Random, accounts: Sequence[Account]) -> Expected:
+    """Random usage; 40 % streams, half of which ask for usage."""
+    stream = dice.random() < 0.4
+    return Expected(
+        account=dice.choice(accounts),
+        model=dice.choice(list(RATIOS)),
+        usage=(dice.randint(1, 3000), dice.randint(0, 1500)),
+        stream=stream,
+        asks_usage=stream and dice.random() < 0.5,
+    )
+
+
 def mixed(seed: int, accounts: Sequence[Account]) -> Iterator[Call]:
     """Without end: random usage, 40 % streams, half of the streams asking for usage."""
     dice = random.Random(seed)
     while True:
-        stream = dice.random() < 0.4
-        expected = Expected(
-            account=dice.choice(accounts),
-            model=dice.choice(list(RATIOS)),
-            usage=(dice.randint(1, 3000), dice.randint(0, 1500)),
-            stream=stream,
-            asks_usage=stream and dice.random() < 0.5,
-        )
+        expected = drawn(dice, accounts)
         body: dict[str, object] = {
             "model": expected.model,
             "messages": [{"role": "user", "content": in_text(usage=expected.usage)}],
         }
-        if stream:
+        if expected.stream:
             body["stream"] = True
         if expected.asks_usage:
             body["stream_options"] = {"include_usage": True}

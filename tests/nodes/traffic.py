@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.acceptance.traffic import RATIOS, Expected
+from tests.acceptance.traffic import drawn
 from tests.fake_upstream import in_text
 from tests.load import Answer, Call, Client
 from tests.server import Account
@@ -22,14 +22,8 @@ def calls(seed: int, accounts: Sequence[Account]) -> Iterator[Call]:
     """Without end: plain answers, some of which take their time, and paced streams, with random usage."""
     dice = random.Random(seed)
     while True:
-        stream = dice.random() < 0.4
-        expected = Expected(
-            account=dice.choice(accounts),
-            model=dice.choice(list(RATIOS)),
-            usage=(dice.randint(1, 3000), dice.randint(0, 1500)),
-            stream=stream,
-            asks_usage=False,
-        )
+        expected = drawn(dice, accounts)
+        stream = expected.stream
         orders = {"events": EVENTS, "pace": PACE} if stream else {"first_byte": dice.choice((0, 0, 50, 300))}
         text = in_text(usage=expected.usage, **orders)
         body = {"model": expected.model, "stream": stream, "messages": [{"role": "user", "content": text}]}
