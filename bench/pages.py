@@ -29,7 +29,7 @@ SEEDING = 1800  # seconds
 PAGES = (
     "/dashboard", "/token", "/token?q=key-99&sort=-used", "/models", "/playground", "/topup",
     "/log", "/log?model_name=model-7", "/log?q=request-77", "/log?page=50",
-    "/channel", "/channel?q=channel-99&sort=-used", "/channel?page=100", "/test-runs",
+    "/channel", "/channel?q=channel-99&sort=-used", "/channel?page=100", "/channel?by=tag", "/test-runs",
     "/user", "/user?q=user-99&sort=-remaining", "/redemption", "/redemption?q=batch-9", "/analytics", "/audit",
     "/prices", "/prices?show=unpriced", "/groups", "/setting/operation", "/setting/system", "/runtime",
 )  # fmt: skip
