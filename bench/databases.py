@@ -108,7 +108,14 @@ def fresh(kind: str, folder: Path) -> Iterator[Database]:
         yield Database(kind, name, dsn, str(version).split(" on ")[0])
     finally:
         with contextlib.suppress(psycopg.Error, pymysql.err.Error):
-            _execute(kind, dsn, f"DROP DATABASE {name}" + (" WITH (FORCE)" if kind == "postgres" else ""))
+            if kind == "postgres":  # WITH (FORCE) fails where an autovacuum worker is in it
+                _execute(
+                    kind,
+                    dsn,
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    f" WHERE datname = '{name}' AND usename = current_user",
+                )
+            _execute(kind, dsn, f"DROP DATABASE {name}")
 
 
 def connect(kind: str, dsn: str, name: str | None = None) -> Any:
