@@ -194,11 +194,15 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length:
             raise RuntimeError("the answer is shorter than its Content-Length")
         self.response_complete = True
-        self.scope.pop("extensions", None)  # they name us: in a circle, all would wait for a collection
+        self.let_go()
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    def let_go(self) -> None:
+        """Of our own name in the scope, with which we stand in a circle: all of the call would wait for a collection."""
+        self.scope.pop("extensions", None)
 
 
 def _checked(name: bytes) -> bytes:

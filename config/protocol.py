@@ -56,6 +56,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_alarm(QUIET)
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.let_go()
 
     def data_received(self, data: bytes) -> None:
         if b"h2c" in data and self._doing is not BODY:

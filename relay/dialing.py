@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import certifi
 
-P = TypeVar("P", bound=asyncio.Protocol)
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 SAFE = "/?#[]@!$&'()*+,;=:%~-._"  # left as they are in a request target

@@ -18,7 +18,10 @@ WATCH_AFTER = 0.2  # seconds a call may take before somebody listens for its cal
 
 
 class Lifeline:
-    """Belongs to the task that serves the call. `watch` starts listening for the caller's departure, a little later."""
+    """Belongs to the task that serves the call. `watch` starts listening for the caller's departure, a little later.
+
+    `was_cut` is told of it also after `stop`.
+    """
 
     def __init__(self, receive: Receive, alarms: Alarms) -> None:
         self._receive = receive
@@ -29,7 +32,8 @@ class Lifeline:
         self._watcher: asyncio.Task[None] | None = None
         self._alarm: Alarm | None = None
         self._open = False
-        self.reason: BaseException | None = None
+        self._reason: BaseException | None = None
+        self.was_cut = False
 
     def watch(self) -> None:
         self._alarm = self._alarms.set(WATCH_AFTER, self._begin)
@@ -38,9 +42,11 @@ class Lifeline:
         self._watcher = asyncio.create_task(self._listen())
 
     def stop(self) -> None:
+        # Both name us: in a circle, the whole call would stay until garbage is collected.
+        self._reason = None
         if self._alarm:
             self._alarm.cancel()
-            self._alarm = None  # it names us: in a circle, the whole call would stay until garbage is collected
+            self._alarm = None
         if self._watcher:
             self._watcher.cancel()
 
@@ -53,8 +59,9 @@ class Lifeline:
 
     def cut(self, reason: BaseException) -> None:
         """Make the current or the next interruptible wait raise `reason`."""
-        if self.reason is None:
-            self.reason = reason
+        if not self.was_cut:
+            self.was_cut = True
+            self._reason = reason
             if self._open:
                 self._task.cancel()
 
@@ -62,15 +69,15 @@ class Lifeline:
         return self
 
     async def __aenter__(self) -> None:
-        if self.reason:
-            raise self.reason
+        if self._reason:
+            raise self._reason
         self._open = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open = False
-        if self.reason is None:
+        if self._reason is None:
             return
         if kind is None:  # cut in the very moment the wait ended: take the cancellation back
             try:
@@ -79,4 +86,4 @@ class Lifeline:
                 kind = asyncio.CancelledError
         if kind is not None and issubclass(kind, asyncio.CancelledError):
             self._task.uncancel()
-            raise self.reason from None
+            raise self._reason from None

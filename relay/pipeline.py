@@ -288,7 +288,7 @@ class Relay:
             if self._reply.started:
                 self._reply.status = how.status
                 await self._settle(attempt, flow.generated, how)
-        if self._lifeline.reason is None:
+        if not self._lifeline.was_cut:
             await self._reply.body(ending, more=False)
 
     async def _noted(self, attempt: Attempt, generated: Generated) -> None:

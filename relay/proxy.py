@@ -105,9 +105,9 @@ async def serve_proxy(worker: Worker, head: Head, receive: Receive, reply: Reply
         lifeline.stop()
         answer.close()
         if reply.started:
-            status = LEFT if lifeline.reason is not None else answer.status
+            status = LEFT if lifeline.was_cut else answer.status
             await _enter(worker, caller, route, reply, head, started, status, broken)
-    if lifeline.reason is not None:
+    if lifeline.was_cut:
         raise CallerLeft
 
 

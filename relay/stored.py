@@ -102,7 +102,7 @@ async def serve(worker: Worker, head: Head, found: re.Match[str], receive: Recei
     finally:
         lifeline.stop()
         answer.close()
-    if lifeline.reason is not None:
+    if lifeline.was_cut:
         raise CallerLeft
 
 

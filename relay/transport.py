@@ -11,6 +11,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import httptools
 
@@ -19,7 +20,8 @@ from relay.dialing import Destination, Dialer
 
 FRAMED_BY = frozenset({b"content-length", b"transfer-encoding"})
 MAX_HEAD = 256 * 1024  # bytes of an answer's head
-HIGH_WATER, LOW_WATER = 512 * 1024, 128 * 1024  # bytes buffered before the upstream is made to wait, and until when
+AT_ONCE = 64 * 1024  # bytes read from the network in one go, and handed on: what a slow reader can make us keep
+HIGH_WATER = 64 * 1024  # bytes buffered before the upstream is made to wait
 IDLE = 55.0  # seconds an unused connection is kept; most servers close theirs after 60 and more
 MOST_IDLE = 512  # kept for one destination
 
@@ -43,14 +45,18 @@ class ResponseHead:
     fields: dict[bytes, bytes]  # the same by name; of one that comes twice the first
 
 
-class Connection(asyncio.Protocol):
-    """One exchange at a time: `begin`, `head`, `chunk` until None, then `reusable` tells whether it can go back."""
+class Connection(asyncio.BufferedProtocol):
+    """One exchange at a time: `begin`, `head`, `chunk` until None, then `reusable` tells whether it can go back.
 
-    def __init__(self, alarms: Alarms) -> None:
+    `room` is where what arrives is read into, for all connections of one event loop: it is parsed at once.
+    """
+
+    def __init__(self, alarms: Alarms, room: memoryview) -> None:
         self._alarms = alarms
+        self._room = room
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)  # for all answers of this connection
+        self._parser: Any = httptools.HttpResponseParser(self)  # for all answers of this connection
         self._waiter: asyncio.Future[None] | None = None
         self._head: ResponseHead | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -92,15 +98,29 @@ class Connection(asyncio.Protocol):
         return self._head
 
     async def chunk(self, timeout: float | None) -> bytes | None:
-        """What has come of the body since the last call, None at its end. Raises BrokenOff, TimeoutError."""
-        while not self._body:
+        """What has come of the body since the last call, at most about AT_ONCE bytes; None at its end.
+
+        Raises BrokenOff, TimeoutError.
+        """
+        body = self._body
+        while not body:
             if self._complete:
                 return None
             await self._wait(timeout)
-        data = self._body.popleft() if len(self._body) == 1 else b"".join(self._body)
-        self._body.clear()
-        self._buffered = 0
-        if self._paused:
+        if len(body) == 1:
+            data = body.popleft()
+        elif self._buffered <= AT_ONCE:
+            data = b"".join(body)
+            body.clear()
+        else:
+            pieces = [body.popleft()]
+            size = len(pieces[0])
+            while body and size + len(body[0]) <= AT_ONCE:
+                size += len(body[0])
+                pieces.append(body.popleft())
+            data = b"".join(pieces)
+        self._buffered -= len(data)
+        if self._paused and self._buffered <= HIGH_WATER:
             self._paused = False
             assert self._transport is not None
             self._transport.resume_reading()
@@ -153,14 +173,17 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._complete:  # nobody asked: this connection cannot be trusted any more
             self.abort()
             return
         self._silent = False
-        self._head_size += len(data)
+        self._head_size += nbytes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._room[:nbytes])
         except httptools.HttpParserError as error:
             self._fail(BrokenOff(f"not an HTTP answer: {error}", silent=False))
             self.abort()
@@ -174,6 +197,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = True
+        self._parser = None  # it names us: in a circle, what is buffered would stay until garbage is collected
         if self._complete:
             return
         if self._until_close and self._head is not None and error is None:
@@ -232,7 +256,7 @@ class Pool:
 
     def __init__(self, dialer: Dialer, alarms: Alarms | None = None) -> None:
         self._dialer = dialer
-        self._new = partial(Connection, alarms or Alarms())
+        self._new = partial(Connection, alarms or Alarms(), memoryview(bytearray(AT_ONCE)))
         self._idle: dict[Destination, list[Connection]] = {}
         self._closed = False
 
