@@ -201,7 +201,7 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
     def let_go(self) -> None:
-        """Of our own name in the scope, with which we stand in a circle: all of the call would wait for a collection."""
+        """Of our own name in the scope: in that circle, all of the call would wait for a collection."""
         self.scope.pop("extensions", None)
 
 
