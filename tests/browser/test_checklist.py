@@ -195,6 +195,8 @@ def test_making_a_key_by_keyboard(visit: MakeWindow, console: Gateway, sample: S
     page.keyboard.press("Escape")
 
     expect(page.locator("#drawer[open]")).to_have_count(0)
+    # The drawer had an address of its own; the list's comes back a moment after the drawer is gone.
+    expect(page).to_have_url(re.compile("/token$"))
     page.reload()
     expect(page.locator("#list tbody tr").filter(has_text="by keyboard")).to_have_count(1)
 
