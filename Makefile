@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
 TESTS ?= tests
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 4
+BROWSERS ?= 2
 MARKS ?= not load and not chaos and not clients and not browser
 
 .DEFAULT_GOAL := help
@@ -57,13 +58,14 @@ format: setup ## put the code into the house's form
 
 test: setup test-most $(if $(filter tests,$(TESTS)),test-browser test-load) ## the test suite, Django on TEST_DATABASE (sqlite, postgres, mysql)
 
-# A file of tests stays together, so that what a module starts is started once.
+# A file of tests stays together, so that what a module starts is started once. In the order of their names: sorted by
+# their number of tests, files of a few long ones would come last, and one worker would be at work alone.
 test-most: setup ## the suite but for browsers and for what wants the machine to itself, JOBS at a time; TESTS=path for a part
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "$(MARKS)" $(ARGS) $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "$(MARKS)" $(ARGS) $(TESTS)
 
 # By itself, since Chromium's driver keeps an event loop, beside which asynchronous tests cannot run.
-test-browser: setup ## the console's pages in Chromium, JOBS at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m browser $(ARGS) tests/browser
+test-browser: setup ## the console's pages in Chromium, BROWSERS at a time
+	$(BIN)/python -m pytest -n $(BROWSERS) --dist loadgroup -m browser $(ARGS) tests/browser
 
 test-load: setup ## servers under load, one after the other
 	$(BIN)/python -m pytest -m load $(ARGS) tests/acceptance

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import databases, emptying, fake_upstream, server
+from tests import databases, emptying, fake_upstream, server, static_files
 from tests.databases import Database, Server
 from tests.fake_upstream import FakeUpstream
 from tests.server import Gateway
@@ -26,9 +26,22 @@ if TYPE_CHECKING:
 MakeGateway = Callable[..., Gateway]
 
 
+# Fixtures after which a test runs on the database that TEST_DATABASE names. `database` is each kind in turn, anyway.
+ON_ONE_DATABASE = frozenset({"db", "transactional_db", "live_server", "module_database"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what another TEST_DATABASE makes another test."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or fixtures & ON_ONE_DATABASE:
+            item.add_marker(pytest.mark.one_database)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _tables_emptied_quickly() -> None:
+def _what_clients_repeat_is_done_quickly() -> None:
     emptying.install()
+    static_files.install()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

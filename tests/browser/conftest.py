@@ -26,9 +26,18 @@ MakeWindow = Callable[..., Window]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is here, and says what stays together on one of several workers (`--dist loadgroup`): a file of tests,
+    for they share a gateway; of the long list of every page the looks of one width, for they share windows."""
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group(_together(item)))
+
+
+def _together(item: pytest.Item) -> str:
+    file = Path(item.fspath).stem
+    look = item.callspec.params.get("look") if hasattr(item, "callspec") else None
+    return f"{file}-{look.width}" if isinstance(look, Look) else file
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Every page of the console in six looks: nothing serious for axe, nothing from elsewhere, nothing past the edge.
 
 The list of pages is that of the URL configuration (tests.browser.addresses), so a new page is looked at without being
-named here. Screenshots stay under artefacts/console.
+named here. SCREENSHOTS=1 leaves pictures under artefacts/console.
 """
 
 from __future__ import annotations
