@@ -137,7 +137,8 @@ def connect(kind: str, dsn: str, name: str | None = None) -> Any:
 def _execute(kind: str, dsn: str, statement: str) -> Any:
     with closing(connect(kind, dsn)) as connection, closing(connection.cursor()) as cursor:
         cursor.execute(statement)
-        return cursor.fetchone()[0] if statement.startswith("SELECT") else None
+        row = cursor.fetchone() if statement.startswith("SELECT") else None
+        return row[0] if row else None
 
 
 def _address(dsn: str, name: str) -> str:
