@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 MOST_AT_ONCE = 64  # rows of one statement
+INTEGERS = frozenset({"smallint", "integer", "bigint"})  # of PostgreSQL
 
 
 class Cursor:
@@ -99,10 +100,12 @@ def _insertion(vendor: str, table: str, columns: Sequence[str], count: int, endi
 def _insertion_of_json(table: str, columns: Sequence[str], ending: str) -> str:
     """One value: a list of rows, each a list in the order of `columns`.
 
-    Texts are read without their length, for a cast would cut them off where an insertion refuses them.
+    Read as an insertion would take them: texts without their column's length, for a cast would cut them off where an
+    insertion refuses them; numbers by way of `numeric`, for `bigint` does not read the 12.0 of a careless provider.
     """
     model = next(one for one in apps.get_models() if one._meta.db_table == table)
     kinds = {one.column: str(one.rel_db_type(connection)).partition("(")[0] for one in model._meta.concrete_fields}
+    kinds |= {column: f"numeric::{kind}" for column, kind in kinds.items() if kind in INTEGERS}
     values = ", ".join(f"(r ->> {i})::{kinds[column]}" for i, column in enumerate(columns))
     return f"{_into(table, columns)} SELECT {values} FROM jsonb_array_elements(%s::jsonb) AS r{ending}"  # noqa: S608
 

@@ -40,6 +40,12 @@ def test_a_number_is_read_as_it_was_written(amount: int) -> None:
     assert Log.objects.get().quota == amount
 
 
+def test_a_whole_number_told_as_a_fraction_is_taken() -> None:
+    write(row(1, elapsed_time=12.0))
+
+    assert Log.objects.get().elapsed_time == 12
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 200])
 def test_as_many_rows_are_there_as_were_written_in_their_order(count: int) -> None:
     write(*(row(number) for number in range(count)))
