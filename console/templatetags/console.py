@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -12,10 +11,9 @@ from django.template.base import NodeList, Parser, Token
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from lucide.templatetags.lucide import lucide as draw
 
 from channels_app.models import Outcome, TestRunResult
-from console import formats
+from console import formats, icons
 from console.lists import Listing
 
 register = template.Library()
@@ -83,13 +81,7 @@ def seconds(milliseconds: int) -> str:
 @register.simple_tag
 def icon(name: str, size: int = 18, **attributes: str) -> SafeString:
     """A lucide icon, hidden from screen readers: what it means stands beside it, or in the button's label."""
-    return _drawn(name, size, tuple(sorted(attributes.items())))
-
-
-@lru_cache(maxsize=2048)
-def _drawn(name: str, size: int, attributes: tuple[tuple[str, str], ...]) -> SafeString:
-    """Kept, for drawing one takes a third of a millisecond, and a list has hundreds."""
-    return SafeString(draw(name, size=size, aria_hidden="true", focusable="false", **dict(attributes)))
+    return icons.drawn(name, size, tuple(sorted(attributes.items())))
 
 
 STATES = {
