@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import databases, emptying, fake_upstream, server, static_files
+from tests import databases, emptying, fake_upstream, migrated, server, static_files
 from tests.databases import Database, Server
 from tests.fake_upstream import FakeUpstream
 from tests.server import Gateway
@@ -28,6 +28,11 @@ MakeGateway = Callable[..., Gateway]
 
 # Fixtures after which a test runs on the database that TEST_DATABASE names. `database` is each kind in turn, anyway.
 ON_ONE_DATABASE = frozenset({"db", "transactional_db", "live_server", "module_database"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if migrated.begin():
+        config.add_cleanup(migrated.end)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,24 +70,35 @@ def _kinds(nodeid: str) -> list[str]:
 
 @pytest.fixture(params=databases.NAMES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A fresh, empty database of each kind; one that does not answer is a skip, with REQUIRE_SERVICES=1 a failure."""
-    yield from _database(request.param, tmp_path)
+    """One of each kind for a server; what does not answer is a skip, with REQUIRE_SERVICES=1 a failure."""
+    see_that_it_answers(request.param)
+    with migrated.copy(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=databases.NAMES)
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The same, without a table: for what migrates by itself."""
+    see_that_it_answers(request.param)
+    with databases.fresh(request.param, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def module_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One database for a whole module, of the kind TEST_DATABASE names."""
-    yield from _database(os.environ.get("TEST_DATABASE", "sqlite"), tmp_path_factory.mktemp("database"))
+    kind = os.environ.get("TEST_DATABASE", "sqlite")
+    see_that_it_answers(kind)
+    with migrated.copy(kind, tmp_path_factory.mktemp("database")) as made:
+        yield made
 
 
-def _database(kind: str, folder: Path) -> Iterator[Database]:
+def see_that_it_answers(kind: str) -> None:
     if databases.version(kind) is None:
         message = f"{kind} does not answer at {Server.of(kind).dsn.rpartition('@')[2]}"
         if databases.required():
             pytest.fail(message)
         pytest.skip(message)
-    with databases.fresh(kind, folder) as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests import databases, server
+from tests import databases, migrated, server
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_ACCESS_TOKEN, ROOT_TOKEN, Gateway
 
@@ -45,7 +45,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             pytest.skip("Redis does not answer")
     folder = tmp_path_factory.mktemp("gateway")
     with (
-        databases.fresh(os.environ.get("TEST_DATABASE", "sqlite"), folder) as database,
+        migrated.copy(os.environ.get("TEST_DATABASE", "sqlite"), folder) as database,
         server.running(database, WORKERS, folder, settings) as gateway,
     ):
         gateway.add_channel("http://127.0.0.1:9", "known to all workers")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.traffic import MODELS, charge, mixed
-from tests.conftest import _database
-from tests.databases import Database
+from tests.conftest import see_that_it_answers
+from tests.databases import Database, fresh
 from tests.fake_upstream import FakeUpstream, in_text
 from tests.load import Answer, Call, Client
 from tests.server import HOLD_TTL, ROOT, ROOT_TOKEN, Account, Gateway
@@ -39,7 +39,9 @@ def code_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    yield from _database("postgres", tmp_path_factory.mktemp("database"))
+    see_that_it_answers("postgres")
+    with fresh("postgres", tmp_path_factory.mktemp("database")) as made:
+        yield made
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,13 @@ def shell(database: Database, folder: Path, script: str) -> None:
     assert done.returncode == 0, done.stderr[-2_000:]
 
 
-def test_sessions_from_before_are_known_by_their_user(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "sessions")
-    migrate(database, tmp_path, "accounts", "0001")
-    shell(database, tmp_path, BEFORE)
+def test_sessions_from_before_are_known_by_their_user(empty_database: Database, tmp_path: Path) -> None:
+    migrate(empty_database, tmp_path, "sessions")
+    migrate(empty_database, tmp_path, "accounts", "0001")
+    shell(empty_database, tmp_path, BEFORE)
 
-    migrate(database, tmp_path)
+    migrate(empty_database, tmp_path)
 
-    rows = database.rows("SELECT user_id, method, seen_at FROM user_sessions ORDER BY user_id")
+    rows = empty_database.rows("SELECT user_id, method, seen_at FROM user_sessions ORDER BY user_id")
     assert [tuple(row) for row in rows] == [(7, "", 0), (8, "", 0)]
-    assert database.value("SELECT COUNT(*) FROM django_session") == 3
+    assert empty_database.value("SELECT COUNT(*) FROM django_session") == 3

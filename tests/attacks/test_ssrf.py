@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from tests import databases, fake_upstream, server
+from tests import fake_upstream, migrated, server
 from tests.attacks.fields import CHANNELS, FIELDS, Field
 from tests.attacks.network import OWN, Network, Sent
 from tests.relay.inner_addresses import ADDRESSES, NAMES
@@ -153,7 +153,7 @@ def _begun(network: Network, inside: ExitStack, folder: Path) -> Watched:
         "USER_CONTENT_ALLOWED_HOSTS": "start.example",
         "USER_CONTENT_REQUEST_TIMEOUT": "3",
     }
-    database = inside.enter_context(databases.fresh("sqlite", folder))
+    database = inside.enter_context(migrated.copy("sqlite", folder))
     upstream = inside.enter_context(fake_upstream.running())
     gateway = inside.enter_context(server.running(database, 1, folder, settings))
     for model, kind in CHANNELS.items():

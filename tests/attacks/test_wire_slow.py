@@ -12,9 +12,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from config import settings
-from tests import server
+from tests import migrated, server
 from tests.attacks.wire import hear
-from tests.databases import fresh
 from tests.fake_upstream import FakeUpstream, in_text
 from tests.relay.raw import ask, chat, post
 from tests.server import ROOT_TOKEN, Account, Gateway
@@ -29,7 +28,7 @@ PATH = b"/v1/chat/completions"
 def gateway(upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gateway")
     limits = {"HEAD_TIMEOUT": str(HEAD), "BODY_TIMEOUT": str(BODY)}
-    with fresh("sqlite", folder) as database, server.running(database, 1, folder, limits) as made:
+    with migrated.copy("sqlite", folder) as database, server.running(database, 1, folder, limits) as made:
         made.add_channel(upstream_process.url, "gpt-3.5-turbo")
         made.wait_until_routed(ROOT_TOKEN, "gpt-3.5-turbo")
         yield made

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import server
-from tests.databases import fresh
+from tests import migrated, server
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Account, Gateway
 
@@ -18,7 +17,7 @@ MODEL = "gpt-3.5-turbo"
 def wired(upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One worker on SQLite, with its usual limits and the model `gpt-3.5-turbo`."""
     folder = tmp_path_factory.mktemp("wired")
-    with fresh("sqlite", folder) as database, server.running(database, 1, folder, {}) as made:
+    with migrated.copy("sqlite", folder) as database, server.running(database, 1, folder, {}) as made:
         made.add_channel(upstream_process.url, MODEL)
         made.wait_until_routed(ROOT_TOKEN, MODEL)
         yield made

@@ -15,7 +15,7 @@ import pytest
 
 from backups import restoring
 from backups.refusals import InUse
-from tests import databases, server
+from tests import migrated, server
 from tests.databases import Database
 from tests.fake_upstream import FakeUpstream
 from tests.relay.raw import Got, ask, chat
@@ -69,7 +69,7 @@ def test_a_backup_under_load_is_restored_elsewhere_and_served(upstream: FakeUpst
     archive = tmp_path / "backup.tar.gz"
     answered: list[str] = []
     with (
-        databases.fresh("sqlite", here) as database,
+        migrated.copy("sqlite", here) as database,
         server.running(database, 1, here, OWN_SECRET) as gateway,
     ):
         gateway.add_channel(upstream.url, MODEL)

@@ -27,7 +27,7 @@ def migrate(database: Database, folder: Path, *target: str) -> None:
         **database.environment,
     }
     done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", *target],
+        [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", "--skip-checks", *target],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2_000:]
@@ -45,38 +45,38 @@ def execute(database: Database, statement: str) -> None:
         connection.commit()
 
 
-def test_log_rows_gain_their_details_without_losing_anything(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "billing", "0003")
-    write(database, "before")
-    migrate(database, tmp_path)
-    write(database, "meanwhile")
+def test_log_rows_gain_their_details_without_losing_anything(empty_database: Database, tmp_path: Path) -> None:
+    migrate(empty_database, tmp_path, "billing", "0003")
+    write(empty_database, "before")
+    migrate(empty_database, tmp_path)
+    write(empty_database, "meanwhile")
 
-    rows = database.rows("SELECT request_id, quota, usage_details FROM logs ORDER BY id")
+    rows = empty_database.rows("SELECT request_id, quota, usage_details FROM logs ORDER BY id")
     assert [tuple(row) for row in rows] == [("before", 7, ""), ("meanwhile", 7, "")]
-    assert database.value("SELECT COUNT(*) FROM price_sheets") == 0
+    assert empty_database.value("SELECT COUNT(*) FROM price_sheets") == 0
 
 
-def test_log_rows_gain_what_is_told_of_calls(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "billing", "0005")
-    write(database, "before")
-    migrate(database, tmp_path)
-    write(database, "meanwhile")
+def test_log_rows_gain_what_is_told_of_calls(empty_database: Database, tmp_path: Path) -> None:
+    migrate(empty_database, tmp_path, "billing", "0005")
+    write(empty_database, "before")
+    migrate(empty_database, tmp_path)
+    write(empty_database, "meanwhile")
 
-    rows = database.rows(
+    rows = empty_database.rows(
         "SELECT request_id, quota, status, error_code, ip, cached_tokens, first_token_time, upstream_model, user_agent"
         " FROM logs ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [(name, 7, 0, "", "", 0, 0, "", "") for name in ("before", "meanwhile")]
 
 
-def test_of_usage_that_is_there_no_week_is_taken_for_summed_up(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "billing", "0008")
+def test_of_usage_that_is_there_no_week_is_taken_for_summed_up(empty_database: Database, tmp_path: Path) -> None:
+    migrate(empty_database, tmp_path, "billing", "0008")
     old = "INSERT INTO usage_catch_up (id, last_id, started_at, newest, lines) VALUES ({}, 5, 1, 2, 3)"
-    lines = "`lines`" if database.kind == "mysql" else "lines"
-    execute(database, old.replace("lines", lines).format(1))
-    migrate(database, tmp_path)
-    execute(database, old.replace("lines", lines).format(2))
+    lines = "`lines`" if empty_database.kind == "mysql" else "lines"
+    execute(empty_database, old.replace("lines", lines).format(1))
+    migrate(empty_database, tmp_path)
+    execute(empty_database, old.replace("lines", lines).format(2))
 
-    rows = database.rows("SELECT id, last_id, newest, weeks_until FROM usage_catch_up ORDER BY id")
+    rows = empty_database.rows("SELECT id, last_id, newest, weeks_until FROM usage_catch_up ORDER BY id")
     assert [tuple(row) for row in rows] == [(1, 5, 2, 0), (2, 5, 2, 0)]
-    assert database.value("SELECT COUNT(*) FROM usage_weeks") == 0
+    assert empty_database.value("SELECT COUNT(*) FROM usage_weeks") == 0

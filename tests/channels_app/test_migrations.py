@@ -28,13 +28,15 @@ def old_channel(database: Database) -> str:
     return f"INSERT INTO channels ({names}, refuses_stream_options) VALUES ({values}, FALSE)"
 
 
-def test_channels_from_before_have_no_schedule_and_runs_had_ten_at_a_time(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "channels_app", "0007")
-    for statement in (OLD_RUN, old_channel(database)):
-        execute(database, statement)
-    migrate(database, tmp_path, "channels_app")
-    for statement in (OLD_RUN, old_channel(database)):
-        execute(database, statement)
+def test_channels_from_before_have_no_schedule_and_runs_had_ten_at_a_time(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    migrate(empty_database, tmp_path, "channels_app", "0007")
+    for statement in (OLD_RUN, old_channel(empty_database)):
+        execute(empty_database, statement)
+    migrate(empty_database, tmp_path, "channels_app")
+    for statement in (OLD_RUN, old_channel(empty_database)):
+        execute(empty_database, statement)
 
-    assert [tuple(row) for row in database.rows("SELECT at_once FROM channel_test_runs")] == [(10,), (10,)]
-    assert [tuple(row) for row in database.rows("SELECT test_every FROM channels")] == [(None,), (None,)]
+    assert [tuple(row) for row in empty_database.rows("SELECT at_once FROM channel_test_runs")] == [(10,), (10,)]
+    assert [tuple(row) for row in empty_database.rows("SELECT test_every FROM channels")] == [(None,), (None,)]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.conftest import _database
-from tests.databases import Database
+from tests.conftest import see_that_it_answers
+from tests.databases import Database, fresh
 from tests.fake_upstream import FakeUpstream
 from tests.nodes.services import Redis, redis_server
 from tests.server import ROOT_TOKEN, Account, Gateway
@@ -37,7 +37,9 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    yield from _database("postgres", tmp_path_factory.mktemp("database"))
+    see_that_it_answers("postgres")
+    with fresh("postgres", tmp_path_factory.mktemp("database")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,9 @@ class Operator:
 
 
 @pytest.fixture
-def operator(database: Database, tmp_path: Path) -> Operator:
+def operator(empty_database: Database, tmp_path: Path) -> Operator:
     """Whoever runs a fresh installation, on each database in turn."""
-    made = Operator(database, tmp_path)
+    made = Operator(empty_database, tmp_path)
     assert made.run("seed_root")[0] == 0
     return made
 

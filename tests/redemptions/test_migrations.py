@@ -24,11 +24,11 @@ def write(database: Database, digest: str) -> None:
         connection.commit()
 
 
-def test_codes_gain_batch_and_expiry_without_losing_anything(database: Database, tmp_path: Path) -> None:
-    migrate(database, tmp_path, "redemptions", "0001")
-    write(database, "before")
-    migrate(database, tmp_path)
-    write(database, "meanwhile")
+def test_codes_gain_batch_and_expiry_without_losing_anything(empty_database: Database, tmp_path: Path) -> None:
+    migrate(empty_database, tmp_path, "redemptions", "0001")
+    write(empty_database, "before")
+    migrate(empty_database, tmp_path)
+    write(empty_database, "meanwhile")
 
-    rows = database.rows("SELECT key_digest, quota, expires_at, batch, per_user FROM redemptions ORDER BY id")
+    rows = empty_database.rows("SELECT key_digest, quota, expires_at, batch, per_user FROM redemptions ORDER BY id")
     assert [tuple(row) for row in rows] == [("before", 300, 0, "", 0), ("meanwhile", 300, 0, "", 0)]

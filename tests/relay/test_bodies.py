@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import databases, server
+from tests import migrated, server
 from tests.databases import Database
 from tests.fake_upstream import FakeUpstream, SeenRequest
 from tests.relay.raw import Got, ask, chat, connected, post, squeezed
@@ -329,7 +329,7 @@ class TestAskedOnEveryType:
     ) -> Iterator[tuple[Gateway, Account]]:
         folder = tmp_path_factory.mktemp("enforcing")
         settings = {"ENFORCE_INCLUDE_USAGE": "true"}
-        with databases.fresh("sqlite", folder) as database, server.running(database, 1, folder, settings) as gateway:
+        with migrated.copy("sqlite", folder) as database, server.running(database, 1, folder, settings) as gateway:
             gateway.add_channel(upstream_process.url, MODEL, refuses_stream_options=True)
             gateway.wait_until_routed(ROOT_TOKEN, MODEL)
             yield gateway, gateway.new_user(PURSE)
