@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,14 @@ class Window:
         self.page.goto(self.base + path)
         return self.page
 
+    def look_at(self, path: str) -> Page:
+        """Opens the page and waits for the parts of it that are asked for once it stands."""
+        page = self.open(path)
+        page.wait_for_function("() => !document.querySelector('.htmx-request')")
+        # Windows are kept from test to test: what one of them left behind must not be what the next one looks at.
+        assert page.locator("html").get_attribute("data-theme") == self.look.theme
+        return page
+
     def sign_in(self, name: str, password: str) -> None:
         self.open("/login")
         self.page.fill("[name=username]", name)
@@ -117,6 +125,25 @@ class Window:
         wider: int = self.page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
         return max(0, wider)
 
+    def troubles(self) -> list[str]:
+        """What was complained of and wanted from elsewhere since this was last asked."""
+        found = self.complaints + [f"from elsewhere: {address}" for address in self.strangers]
+        self.complaints, self.strangers = [], []
+        return found
+
+
+@dataclass
+class Windows:
+    """One window for each look, kept from page to page: style sheets and scripts are loaded once."""
+
+    make: Callable[[Look], Window]
+    _opened: dict[Look, Window] = field(default_factory=dict)
+
+    def of(self, look: Look) -> Window:
+        if look not in self._opened:
+            self._opened[look] = self.make(look)
+        return self._opened[look]
+
 
 @contextmanager
 def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
@@ -143,7 +170,7 @@ def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
 
     context.on("request", judge)
     page.on("console", lambda message: _note(opened, message.type, message.text))
-    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    page.on("pageerror", lambda error: opened.complaints.append(f"{page.url}: {error}"))
     try:
         yield opened
     finally:
@@ -153,4 +180,4 @@ def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
 def _note(opened: Window, kind: str, text: str) -> None:
     """Answers that are refusals on purpose (a form with errors, a page that is not there) are no complaint."""
     if kind == "error" and "status of 4" not in text:
-        opened.complaints.append(text)
+        opened.complaints.append(f"{opened.page.url}: {text}")

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import databases, server
-from tests.browser.chromium import Look, Window, executable, launched, window
+from tests.browser.chromium import Look, Window, Windows, executable, launched, window
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_PASSWORD, Gateway
 
@@ -23,6 +23,7 @@ from tests.server import ROOT_PASSWORD, Gateway
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 MakeWindow = Callable[..., Window]
+KeepWindow = Callable[[Look], Window]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _together(item: pytest.Item) -> str:
     file = Path(item.fspath).stem
     look = item.callspec.params.get("look") if hasattr(item, "callspec") else None
-    return f"{file}-{look.width}" if isinstance(look, Look) else file
+    return f"{file}-{look.width}" if file == "test_every_page" and isinstance(look, Look) else file
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +77,33 @@ def visit(chromium: Browser, console: Gateway) -> Iterator[MakeWindow]:
 
         yield make
     for opened in windows:
-        assert opened.strangers == []
-        assert opened.complaints == []
+        assert opened.troubles() == []
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, console: Gateway) -> Iterator[Windows]:
+    """Those that `kept` has opened for this module."""
+    with ExitStack() as stack:
+        yield Windows(lambda look: stack.enter_context(window(chromium, console.base_url, look)))
+
+
+@pytest.fixture
+def kept(windows: Windows) -> Iterator[KeepWindow]:
+    """As `visit`, for tests that only look at a page: the module's one window of each look, signed out.
+
+    A window of its own costs a test about a second of work: processes of the browser's, every style sheet and script.
+    """
+    used: list[Window] = []
+
+    def of(look: Look) -> Window:
+        opened = windows.of(look)
+        opened.context.clear_cookies(name="session")
+        used.append(opened)
+        return opened
+
+    yield of
+    for opened in used:
+        assert opened.troubles() == []
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from options.services import set_option
 from tests.accounts.conftest import PEOPLE, set_up
 from tests.accounts.keys import code
 from tests.accounts.providers import Provider, providing
-from tests.browser.chromium import Look, Window, window
+from tests.browser.chromium import Look, Window, Windows, window
+from tests.browser.conftest import KeepWindow
+from tests.operator import session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "alice's password"
@@ -218,19 +221,23 @@ def test_a_person_registers_and_deletes_the_account(look: Window, transactional_
     assert User.objects.get().username.startswith("deleted_")
 
 
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, live_server: Any) -> Iterator[Windows]:
+    with ExitStack() as stack:
+        yield Windows(lambda look: stack.enter_context(window(chromium, live_server.url, look)))
+
+
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (768, "light"), (375, "light"), (375, "dark")])
 @pytest.mark.parametrize("path", ["/login", "/register", "/reset", "/setting", "/setting/second-factor", "/confirm"])
-def test_the_pages_fit_and_can_be_read(
-    alice: User, chromium: Browser, live_server: Any, path: str, width: int, theme: str
-) -> None:
-    with window(chromium, live_server.url, Look(width=width, theme=theme)) as look:
-        if path not in ("/login", "/register", "/reset"):
-            log_in(look.page, look.base)
-            expect(look.page).to_have_url(f"{look.base}/dashboard")
-        look.open(path)
-        look.screenshot("account" + path.replace("/", "-"))
-        assert (look.overflow(), look.findings()) == (0, [])
-    assert (look.complaints, look.strangers) == ([], [])
+def test_the_pages_fit_and_can_be_read(alice: User, kept: KeepWindow, path: str, width: int, theme: str) -> None:
+    look = kept(Look(width, theme))
+    if path not in ("/login", "/register", "/reset"):
+        look.use_session(session(alice.pk, confirmed=True))
+    page = look.look_at(path)
+
+    assert page.url == look.base + path, "it led elsewhere"
+    look.screenshot("account" + path.replace("/", "-"))
+    assert (look.overflow(), look.findings()) == (0, [])
 
 
 def test_a_mailed_code_is_asked_for_without_losing_what_was_typed(look: Window, transactional_db: None) -> None:

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeWindow
+from tests.browser.chromium import Look
+from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
 
@@ -24,11 +25,11 @@ def models(console: Gateway, upstream_process: FakeUpstream) -> None:
 @pytest.mark.parametrize("width", [1440, 375])
 @pytest.mark.parametrize("path", ["/", "/about", "/help", "/models", "/playground", "/nowhere"])
 def test_pages_fit_and_have_no_serious_finding(
-    visit: MakeWindow, console: Gateway, path: str, width: int, theme: str
+    kept: KeepWindow, console: Gateway, path: str, width: int, theme: str
 ) -> None:
-    window = visit(width=width, theme=theme)
+    window = kept(Look(width, theme))
     window.use_session(console.operator("session", user_id=1))
-    window.open(path)
+    window.look_at(path)
 
     assert window.findings() == []
     assert window.overflow() == 0

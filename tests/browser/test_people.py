@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeWindow
+from tests.browser.chromium import Look
+from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.server import Gateway
 
 PAGES = ("/user", "/user/add", "/user/1/", "/redemption", "/redemption/add", "/topup", "/log", "/audit")
@@ -22,14 +22,12 @@ def carol(console: Gateway) -> int:
     return number
 
 
-@pytest.mark.parametrize("look", [{}, {"theme": "dark"}, {"width": 375}], ids=["light", "dark", "phone"])
+@pytest.mark.parametrize("look", [Look(), Look(theme="dark"), Look(375)], ids=["light", "dark", "phone"])
 @pytest.mark.parametrize("address", PAGES)
-def test_pages_are_accessible_and_fit(
-    visit: MakeWindow, console: Gateway, carol: int, address: str, look: dict[str, Any]
-) -> None:
-    window = visit(**look)
+def test_pages_are_accessible_and_fit(kept: KeepWindow, console: Gateway, carol: int, address: str, look: Look) -> None:
+    window = kept(look)
     window.use_session(console.operator("session", user_id=1))
-    window.open(address).wait_for_load_state("networkidle")
+    window.look_at(address)
 
     assert window.findings() == []
     assert window.overflow() == 0

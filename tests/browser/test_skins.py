@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeWindow
+from tests.browser.chromium import Look
+from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.server import Gateway
 
 SKINS = ("default", "berry", "air")
@@ -23,11 +24,11 @@ def skin(request: pytest.FixtureRequest, console: Gateway) -> Iterator[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1000, 375])
 def test_each_look_fits_and_has_no_serious_finding(
-    visit: MakeWindow, console: Gateway, skin: str, width: int, theme: str
+    kept: KeepWindow, console: Gateway, skin: str, width: int, theme: str
 ) -> None:
-    window = visit(width=width, theme=theme)
+    window = kept(Look(width, theme))
     window.use_session(console.operator("session", user_id=1))
-    page = window.open("/token")
+    page = window.look_at("/token")
 
     expect(page.locator("html")).to_have_attribute("data-skin", skin)
     assert window.findings() == []

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import Window
-from tests.browser.conftest import MakeWindow
+from tests.browser.chromium import Look, Window
+from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
 
@@ -47,10 +47,11 @@ def price_of(page: Page, model: str) -> str:
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (768, "light"), (375, "dark")])
 @pytest.mark.parametrize("path", PATHS)
 def test_pages_fit_and_have_no_serious_finding(
-    visit: MakeWindow, console: Gateway, path: str, width: int, theme: str
+    kept: KeepWindow, console: Gateway, path: str, width: int, theme: str
 ) -> None:
-    window = as_root(visit, console, width=width, theme=theme)
-    window.open(path)
+    window = kept(Look(width, theme))
+    window.use_session(console.operator("session", user_id=1))
+    window.look_at(path)
 
     assert window.findings() == []
     assert window.overflow() == 0
