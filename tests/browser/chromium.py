@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import axe_playwright_python
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request
@@ -34,6 +34,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+HEIGHT = 900  # of a window, in pixels
 SERIOUS = ("serious", "critical")
 # axe.js, over the whole page. Rules that axe itself calls minor or moderate are left out: no finding could be SERIOUS.
 JUDGE = """rules => axe.run(document, {
@@ -45,6 +46,18 @@ JUDGE = """rules => axe.run(document, {
       .map((rule) => [rule.id, {enabled: false}])
   ),
 })"""
+# The page in another theme, as the menu of colours has it.
+DRESS = """theme => {
+  if (document.documentElement.dataset.theme === theme) return;
+  document.documentElement.dataset.theme = theme;
+  document.dispatchEvent(new CustomEvent("theme-changed"));
+}"""
+# Whether the page has taken its width; charts draw themselves anew a moment after the window has changed.
+SETTLED = """width => window.innerWidth === width
+  && [...document.querySelectorAll("[data-chart]")].every((box) => {
+    const plot = box.querySelector(".u-wrap");
+    return !plot || plot.offsetWidth === Math.max(box.clientWidth, 200);
+  })"""
 LOCALES = {"en": "en-US", "zh-hans": "zh-CN", "ja": "ja-JP", "pt-br": "pt-BR"}
 
 
@@ -69,6 +82,11 @@ class Look:
     def name(self) -> str:
         return f"{self.width}-{self.theme}-{self.language}"
 
+    @property
+    def scheme(self) -> Literal["light", "dark"]:
+        """What the browser says people prefer."""
+        return "dark" if self.theme == "dark" else "light"
+
 
 @dataclass
 class Window:
@@ -79,6 +97,10 @@ class Window:
     complaints: list[str] = field(default_factory=list)  # of the console, and errors of scripts
     strangers: list[str] = field(default_factory=list)  # addresses elsewhere that something wanted to load
 
+    @property
+    def where(self) -> str:
+        return f"{self.page.url} ({self.look.name})"
+
     def open(self, path: str) -> Page:
         self.page.goto(self.base + path)
         return self.page
@@ -87,9 +109,30 @@ class Window:
         """Opens the page and waits for the parts of it that are asked for once it stands."""
         page = self.open(path)
         page.wait_for_function("() => !document.querySelector('.htmx-request')")
-        # Windows are kept from test to test: what one of them left behind must not be what the next one looks at.
+        # Windows are kept from page to page: what one of them left behind must not be what the next is looked at in.
         assert page.locator("html").get_attribute("data-theme") == self.look.theme
         return page
+
+    def wear(self, look: Look) -> None:
+        """The page as it stands, and those opened next, in another width and theme."""
+        assert (look.language, look.script) == (self.look.language, self.look.script), "these are the context's"
+        self.look = look
+        self.context.add_cookies([{"name": "theme", "value": look.theme, "url": self.base}])
+        self.page.emulate_media(color_scheme=look.scheme)
+        self.page.set_viewport_size({"width": look.width, "height": HEIGHT})
+        self.page.evaluate(DRESS, look.theme)
+        self.page.wait_for_function(SETTLED, arg=look.width)
+
+    def look_at_in(self, looks: Iterable[Look], path: str) -> Iterator[Look]:
+        """Opens the page in the first of the looks, and goes on to the others without loading it anew: the server does
+        not know of widths, and of themes it knows one attribute."""
+        first, *others = looks
+        self.wear(first)
+        self.look_at(path)
+        yield first
+        for look in others:
+            self.wear(look)
+            yield look
 
     def sign_in(self, name: str, password: str) -> None:
         self.open("/login")
@@ -134,24 +177,24 @@ class Window:
 
 @dataclass
 class Windows:
-    """One window for each look, kept from page to page: style sheets and scripts are loaded once."""
+    """One window for each language, kept from page to page: style sheets and scripts are loaded once."""
 
     make: Callable[[Look], Window]
-    _opened: dict[Look, Window] = field(default_factory=dict)
+    _opened: dict[str, Window] = field(default_factory=dict)
 
-    def of(self, look: Look) -> Window:
-        if look not in self._opened:
-            self._opened[look] = self.make(look)
-        return self._opened[look]
+    def of(self, language: str) -> Window:
+        if language not in self._opened:
+            self._opened[language] = self.make(Look(language=language))
+        return self._opened[language]
 
 
 @contextmanager
 def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
     context = browser.new_context(
-        viewport={"width": look.width, "height": 900},
+        viewport={"width": look.width, "height": HEIGHT},
         locale=LOCALES[look.language],
         java_script_enabled=look.script,
-        color_scheme="dark" if look.theme == "dark" else "light",
+        color_scheme=look.scheme,
         reduced_motion="reduce",
     )
     context.add_cookies(
@@ -170,7 +213,7 @@ def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
 
     context.on("request", judge)
     page.on("console", lambda message: _note(opened, message.type, message.text))
-    page.on("pageerror", lambda error: opened.complaints.append(f"{page.url}: {error}"))
+    page.on("pageerror", lambda error: opened.complaints.append(f"{opened.where}: {error}"))
     try:
         yield opened
     finally:
@@ -180,4 +223,4 @@ def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
 def _note(opened: Window, kind: str, text: str) -> None:
     """Answers that are refusals on purpose (a form with errors, a page that is not there) are no complaint."""
     if kind == "error" and "status of 4" not in text:
-        opened.complaints.append(f"{opened.page.url}: {text}")
+        opened.complaints.append(f"{opened.where}: {text}")

@@ -23,12 +23,12 @@ from tests.server import ROOT_PASSWORD, Gateway
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 MakeWindow = Callable[..., Window]
-KeepWindow = Callable[[Look], Window]
+KeepWindow = Callable[..., Window]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what is here, and says what stays together on one of several workers (`--dist loadgroup`): a file of tests,
-    for they share a gateway; of the long list of every page the looks of one width, for they share windows."""
+    for they share a gateway; of the long list of every page those of one language, for they share a window."""
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.browser)
@@ -37,8 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _together(item: pytest.Item) -> str:
     file = Path(item.fspath).stem
-    look = item.callspec.params.get("look") if hasattr(item, "callspec") else None
-    return f"{file}-{look.width}" if file == "test_every_page" and isinstance(look, Look) else file
+    language = item.callspec.params.get("language") if hasattr(item, "callspec") else None
+    return f"{file}-{language}" if language else file
 
 
 @pytest.fixture(scope="session")
@@ -89,14 +89,14 @@ def windows(chromium: Browser, console: Gateway) -> Iterator[Windows]:
 
 @pytest.fixture
 def kept(windows: Windows) -> Iterator[KeepWindow]:
-    """As `visit`, for tests that only look at a page: the module's one window of each look, signed out.
+    """`kept(language="en")` is as `visit`, for tests that only look: the module's one window of a language, signed out.
 
-    A window of its own costs a test about a second of work: processes of the browser's, every style sheet and script.
+    A window of its own costs a test processes of the browser's, and every style sheet and script once more.
     """
     used: list[Window] = []
 
-    def of(look: Look) -> Window:
-        opened = windows.of(look)
+    def of(language: str = "en") -> Window:
+        opened = windows.of(language)
         opened.context.clear_cookies(name="session")
         used.append(opened)
         return opened

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import Window
+from tests.browser.chromium import Look, Window
 from tests.browser.conftest import MakeWindow
 from tests.channels_app.test_balances import answering
 from tests.fake_upstream import FakeUpstream
@@ -21,6 +20,7 @@ PAGES = [
     "/test-runs",
     "/test-runs/current",
 ]
+LOOKS = [Look(width, theme) for width in (1440, 375) for theme in ("light", "dark")]
 
 
 def signed_in(visit: MakeWindow, console: Gateway, **look: object) -> Window:
@@ -139,15 +139,8 @@ def test_all_of_it_works_without_script(visit: MakeWindow, console: Gateway, pro
     expect(page.locator("main")).to_contain_text("Nothing matches these filters.")
 
 
-@pytest.mark.parametrize(
-    "look",
-    [{}, {"theme": "dark"}, {"width": 375}, {"width": 375, "theme": "dark"}],
-    ids=["light", "dark", "phone", "phone-dark"],
-)
-def test_each_page_is_accessible_and_fits(
-    visit: MakeWindow, console: Gateway, provider: FakeUpstream, look: dict[str, object]
-) -> None:
-    window = signed_in(visit, console, **look)
+def test_each_page_is_accessible_and_fits(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
+    window = signed_in(visit, console)
     add(window.open("/channel/add"), "seen", provider.url)
     page = window.open("/channel?text=seen")
     address = page.locator("tbody tr").first.locator("a").first.get_attribute("href") or ""
@@ -155,7 +148,7 @@ def test_each_page_is_accessible_and_fits(
     page.click("main button[type=submit]")
 
     for path in PAGES:
-        window.open(path.format(channel=address.rsplit("/", 1)[-1]))
-        assert window.findings() == [], path
-        assert window.overflow() == 0, path
-        window.screenshot("channels" + re.sub(r"[^a-z]+", "-", path))
+        for look in window.look_at_in(LOOKS, path.format(channel=address.rsplit("/", 1)[-1])):
+            assert window.findings() == [], (path, look.name)
+            assert window.overflow() == 0, (path, look.name)
+            window.screenshot("channels" + re.sub(r"[^a-z]+", "-", path))

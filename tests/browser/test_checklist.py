@@ -1,4 +1,4 @@
-"""Of the whole console at once: reading changes nothing, secrets are nowhere, exports run nothing, longer words fit."""
+"""Of the whole console at once: reading changes nothing, secrets are nowhere, exports run nothing, keys suffice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.addresses import DOWNLOADS, Address, all_addresses, pages
+from tests.browser.addresses import DOWNLOADS, Address, all_addresses
 from tests.browser.conftest import MakeWindow
 from tests.browser.sample import Sample, fill
 from tests.fake_upstream import FakeUpstream
@@ -125,30 +125,9 @@ def test_files_hold_no_formula(console: Gateway, sample: Sample) -> None:
     assert {"'=HYPERLINK(1)", "'@SUM(1)", "'=2+5", "'+3+4"} <= seen
 
 
-SCRIPTS = Path(__file__).parent / "scripts"
-LONGER = (SCRIPTS / "longer.js").read_text()
-CLIPPED = (SCRIPTS / "clipped.js").read_text()
-FOCUS_SHOWS = (SCRIPTS / "focus_shows.js").read_text()
-
-
-@pytest.mark.parametrize("width", [1440, 375])
-def test_words_two_fifths_longer_are_neither_clipped_nor_push_the_page(
-    visit: MakeWindow, console: Gateway, sample: Sample, width: int
-) -> None:
-    window = visit(width=width)
-    found = []
-    for address in pages():
-        window.context.clear_cookies(name="session")
-        if address.role:
-            window.use_session(console.operator("session", user_id=sample.people[address.role], confirmed=True))
-        page = window.open(address.of(sample))
-        page.evaluate(LONGER)
-        if (over := window.overflow()) or (clipped := page.evaluate(CLIPPED)):
-            found.append((address.name, over, clipped if not over else []))
-    assert found == []
-
-
 # By keyboard alone
+
+FOCUS_SHOWS = (Path(__file__).parent / "scripts" / "focus_shows.js").read_text()
 
 
 def go_to(page: Page, wanted: Locator, most: int = 120) -> None:

@@ -13,6 +13,7 @@ from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
 
 OPENING = 1_000_000
+LOOKS = [Look(width, theme) for width in (1440, 375) for theme in ("light", "dark")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,18 +22,14 @@ def models(console: Gateway, upstream_process: FakeUpstream) -> None:
     console.wait_until_routed(ROOT_TOKEN, "gpt-4o-mini")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 375])
 @pytest.mark.parametrize("path", ["/", "/about", "/help", "/models", "/playground", "/nowhere"])
-def test_pages_fit_and_have_no_serious_finding(
-    kept: KeepWindow, console: Gateway, path: str, width: int, theme: str
-) -> None:
-    window = kept(Look(width, theme))
+def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, console: Gateway, path: str) -> None:
+    window = kept()
     window.use_session(console.operator("session", user_id=1))
-    window.look_at(path)
 
-    assert window.findings() == []
-    assert window.overflow() == 0
+    for look in window.look_at_in(LOOKS, path):
+        assert window.findings() == [], look.name
+        assert window.overflow() == 0, look.name
     expect(window.page.locator("h1")).to_have_count(1)
 
 

@@ -13,6 +13,7 @@ from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.server import Gateway
 
 PAGES = ("/user", "/user/add", "/user/1/", "/redemption", "/redemption/add", "/topup", "/log", "/audit")
+LOOKS = [Look(), Look(theme="dark"), Look(375)]
 
 
 @pytest.fixture
@@ -22,15 +23,14 @@ def carol(console: Gateway) -> int:
     return number
 
 
-@pytest.mark.parametrize("look", [Look(), Look(theme="dark"), Look(375)], ids=["light", "dark", "phone"])
 @pytest.mark.parametrize("address", PAGES)
-def test_pages_are_accessible_and_fit(kept: KeepWindow, console: Gateway, carol: int, address: str, look: Look) -> None:
-    window = kept(look)
+def test_pages_are_accessible_and_fit(kept: KeepWindow, console: Gateway, carol: int, address: str) -> None:
+    window = kept()
     window.use_session(console.operator("session", user_id=1))
-    window.look_at(address)
 
-    assert window.findings() == []
-    assert window.overflow() == 0
+    for look in window.look_at_in(LOOKS, address):
+        assert window.findings() == [], look.name
+        assert window.overflow() == 0, look.name
 
 
 def test_points_for_two_users_after_a_preview(visit: MakeWindow, console: Gateway) -> None:

@@ -12,6 +12,7 @@ from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.server import Gateway
 
 SKINS = ("default", "berry", "air")
+LOOKS = [Look(width, theme) for width in (1440, 1000, 375) for theme in ("light", "dark")]
 
 
 @pytest.fixture(scope="module", params=SKINS)
@@ -21,19 +22,15 @@ def skin(request: pytest.FixtureRequest, console: Gateway) -> Iterator[str]:
     console.operator("option", key="Theme", value="default")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 1000, 375])
-def test_each_look_fits_and_has_no_serious_finding(
-    kept: KeepWindow, console: Gateway, skin: str, width: int, theme: str
-) -> None:
-    window = kept(Look(width, theme))
+def test_each_look_fits_and_has_no_serious_finding(kept: KeepWindow, console: Gateway, skin: str) -> None:
+    window = kept()
     window.use_session(console.operator("session", user_id=1))
-    page = window.look_at("/token")
 
-    expect(page.locator("html")).to_have_attribute("data-skin", skin)
-    assert window.findings() == []
-    assert window.overflow() == 0
-    window.screenshot(f"skin-{skin}")
+    for look in window.look_at_in(LOOKS, "/token"):
+        expect(window.page.locator("html")).to_have_attribute("data-skin", skin)
+        assert window.findings() == [], look.name
+        assert window.overflow() == 0, look.name
+        window.screenshot(f"skin-{skin}")
 
 
 def test_the_menu_leads_to_a_page_at_any_width(visit: MakeWindow, console: Gateway, skin: str) -> None:

@@ -26,6 +26,7 @@ PATHS = (
     "/groups/add",
     "/runtime",
 )
+LOOKS = [Look(1440, "light"), Look(1440, "dark"), Look(768, "light"), Look(375, "dark")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,19 +45,16 @@ def price_of(page: Page, model: str) -> str:
     return page.locator("tr", has=page.locator(f"text='{model}'")).locator("[data-label=Input]").inner_text().split()[0]
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (768, "light"), (375, "dark")])
 @pytest.mark.parametrize("path", PATHS)
-def test_pages_fit_and_have_no_serious_finding(
-    kept: KeepWindow, console: Gateway, path: str, width: int, theme: str
-) -> None:
-    window = kept(Look(width, theme))
+def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, console: Gateway, path: str) -> None:
+    window = kept()
     window.use_session(console.operator("session", user_id=1))
-    window.look_at(path)
 
-    assert window.findings() == []
-    assert window.overflow() == 0
+    for look in window.look_at_in(LOOKS, path):
+        assert window.findings() == [], look.name
+        assert window.overflow() == 0, look.name
+        window.screenshot("system" + re.sub(r"\W+", "-", path))
     expect(window.page.locator("h1")).to_have_count(1)
-    window.screenshot("system" + re.sub(r"\W+", "-", path))
 
 
 def test_a_group_of_settings_is_saved_in_its_place(visit: MakeWindow, console: Gateway) -> None:
