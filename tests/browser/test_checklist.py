@@ -25,6 +25,7 @@ SECRET_OPTIONS = ("SMTPToken", "GitHubClientSecret", "TurnstileSecretKey", "Mess
 # Tables that reading may write to: who is signed in, that an export or a secret was asked for, and what runs by itself.
 MOVING = {"user_sessions", "django_session", "audit_entries", "job_leases", "outbox_messages", "rate_windows"}
 FORMULA = "=HYPERLINK(1)"
+Answered = list[tuple[Address, httpx.Response]]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,12 @@ def answers(console: Gateway, sample: Sample) -> Iterator[tuple[Address, httpx.R
                 yield address, client.get(address.of(sample), headers=headers)
 
 
+@pytest.fixture(scope="module")
+def answered(console: Gateway, sample: Sample) -> Answered:
+    """What was got the first time, which also writes what a first look writes (preferences, last seen)."""
+    return list(answers(console, sample))
+
+
 def tables(console: Gateway) -> dict[str, Any]:
     """Every row of every table that reading must leave alone; of users, all but when they were last there."""
     names = [row[0] for row in console.database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -83,10 +90,9 @@ def columns(console: Gateway, table: str) -> str:
     return ", ".join(f'"{name}"' for name in names if (table, name) != ("users", "last_active"))
 
 
-def test_reading_every_address_changes_no_row(console: Gateway, sample: Sample) -> None:
+def test_reading_every_address_changes_no_row(console: Gateway, sample: Sample, answered: Answered) -> None:
     if console.database.kind != "sqlite":
         pytest.skip("asks SQLite for its tables; what is tested is the same on each database")
-    list(answers(console, sample))  # what the first look writes (preferences, last seen) is there
     before = tables(console)
 
     statuses = {answer.status_code for _, answer in answers(console, sample)}
@@ -96,8 +102,10 @@ def test_reading_every_address_changes_no_row(console: Gateway, sample: Sample) 
     assert statuses <= {200, 302, 404}
 
 
-def test_no_secret_is_on_a_page_in_a_file_in_the_log_or_in_the_audit(console: Gateway, sample: Sample) -> None:
-    for address, answer in answers(console, sample):
+def test_no_secret_is_on_a_page_in_a_file_in_the_log_or_in_the_audit(
+    console: Gateway, sample: Sample, answered: Answered
+) -> None:
+    for address, answer in answered:
         for secret in (CANARY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_ACCESS_TOKEN, sample.alice.key):
             assert secret not in answer.text, (address.name, secret)
 
@@ -112,9 +120,9 @@ def test_no_secret_is_on_a_page_in_a_file_in_the_log_or_in_the_audit(console: Ga
         assert CANARY not in repr(console.database.rows(f"SELECT * FROM {table}")), table
 
 
-def test_files_hold_no_formula(console: Gateway, sample: Sample) -> None:
+def test_files_hold_no_formula(answered: Answered) -> None:
     seen = set()
-    for address, answer in answers(console, sample):
+    for address, answer in answered:
         if not address.name.endswith(DOWNLOADS) or "csv" not in answer.headers["Content-Type"]:
             continue
         for row in csv.reader(io.StringIO(answer.text.lstrip("\ufeff"))):
