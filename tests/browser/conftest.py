@@ -55,7 +55,7 @@ def _together(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     if not file.endswith("test_every_page.py"):
         return file
-    return f"{file}-{'en' if re.search(r'[[-]en[]-]', test) else 'zh-hans'}"
+    return file + ("-en" if re.search(r"[\[-]en[-\]]", test) else "-zh-hans")
 
 
 @pytest.fixture(scope="session")
