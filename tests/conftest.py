@@ -6,6 +6,7 @@ Two kinds of tests. Those with Django's `db` run in this process on the database
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -33,6 +34,15 @@ ON_ONE_DATABASE = frozenset({"db", "transactional_db", "live_server", "module_da
 def pytest_configure(config: pytest.Config) -> None:
     if migrated.begin():
         config.add_cleanup(migrated.end)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the collector of garbage need not look at it again and again.
+
+    It spent a seventh of the processor's time of tests inside Django on that.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
