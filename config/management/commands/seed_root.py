@@ -12,6 +12,7 @@ from config import startup
 
 class Command(BaseCommand):
     help = "Make the account root in a database without accounts; its password is INITIAL_ROOT_PASSWORD or is printed."
+    requires_system_checks: list[str] = []  # startup runs them, and says what it finds in one line
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

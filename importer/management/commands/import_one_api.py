@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config import startup
+from config.checks import TAG
 from config.migrating import StillMigrating, locked, pending
 from importer import plan
 from importer.report import Report
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         "Import users, tokens, channels, options, redemption codes and logs of an existing One API database. "
         "Exit code 0: all came over and the sums are equal. Running it again changes nothing."
     )
+    requires_system_checks = [TAG]  # the other checks are about code, and import every view
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
