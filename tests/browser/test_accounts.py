@@ -6,7 +6,6 @@ are no options. Chromium plays the passkey itself (a virtual authenticator).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -36,14 +35,6 @@ LOOKS = [Look(1440, "dark"), Look(768, "light"), Look(375, "light"), Look(375, "
 @pytest.fixture(autouse=True, scope="session")
 def database_first(django_db_setup: None) -> None:
     """Made before Chromium starts, and gone after it."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def orm_beside_playwright() -> Iterator[None]:
-    """Playwright keeps an event loop in this thread, and Django would refuse its database there."""
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    yield
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture
