@@ -119,6 +119,12 @@ class Database:
             cursor.execute(query)
             return list(cursor.fetchall())
 
+    def execute(self, statement: str) -> None:
+        writing = sqlite3.connect(self.name) if self.kind == "sqlite" else self.connect()
+        with closing(writing) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(statement)
+            connection.commit()
+
     def value(self, query: str) -> Any:
         """The one value of a query that gives one row of one column."""
         ((value,),) = self.rows(query)

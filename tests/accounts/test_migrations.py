@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.billing.test_migrations import migrate
 from tests.databases import Database
+from tests.migrated import migrate
 from tests.server import ROOT
 
 BEFORE = """

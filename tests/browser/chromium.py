@@ -134,6 +134,14 @@ class Window:
             self.wear(look)
             yield look
 
+    def judge_in(self, looks: Iterable[Look], path: str, picture: str = "") -> None:
+        """In each of the looks the page fits its width, and axe finds nothing serious."""
+        for look in self.look_at_in(looks, path):
+            assert self.findings() == [], look.name
+            assert self.overflow() == 0, look.name
+            if picture:
+                self.screenshot(picture)
+
     def sign_in(self, name: str, password: str) -> None:
         self.open("/login")
         self.page.fill("[name=username]", name)

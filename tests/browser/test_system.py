@@ -49,11 +49,7 @@ def price_of(page: Page, model: str) -> str:
 def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, console: Gateway, path: str) -> None:
     window = kept()
     window.use_session(console.operator("session", user_id=1))
-
-    for look in window.look_at_in(LOOKS, path):
-        assert window.findings() == [], look.name
-        assert window.overflow() == 0, look.name
-        window.screenshot("system" + re.sub(r"\W+", "-", path))
+    window.judge_in(LOOKS, path, picture="system" + re.sub(r"\W+", "-", path))
     expect(window.page.locator("h1")).to_have_count(1)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.billing.test_migrations import execute, migrate
 from tests.databases import Database
+from tests.migrated import migrate
 
 OLD_RUN = (
     "INSERT INTO channel_test_runs (scope, model, started_by, started, finished, total, holder, cancelled, ended)"
@@ -33,10 +33,10 @@ def test_channels_from_before_have_no_schedule_and_runs_had_ten_at_a_time(
 ) -> None:
     migrate(empty_database, tmp_path, "channels_app", "0007")
     for statement in (OLD_RUN, old_channel(empty_database)):
-        execute(empty_database, statement)
+        empty_database.execute(statement)
     migrate(empty_database, tmp_path, "channels_app")
     for statement in (OLD_RUN, old_channel(empty_database)):
-        execute(empty_database, statement)
+        empty_database.execute(statement)
 
     assert [tuple(row) for row in empty_database.rows("SELECT at_once FROM channel_test_runs")] == [(10,), (10,)]
     assert [tuple(row) for row in empty_database.rows("SELECT test_every FROM channels")] == [(None,), (None,)]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from tests.billing.test_migrations import migrate
 from tests.databases import Database
+from tests.migrated import migrate
 
 OLD_ROW = (
     "INSERT INTO redemptions (user_id, key_digest, key_encrypted, status, name, quota, created_time, redeemed_time,"
@@ -18,10 +15,7 @@ OLD_ROW = (
 
 def write(database: Database, digest: str) -> None:
     """A code as the version before the columns writes it."""
-    connection: Any = sqlite3.connect(database.name) if database.kind == "sqlite" else database.connect()
-    with closing(connection), closing(connection.cursor()) as cursor:
-        cursor.execute(OLD_ROW.format(digest=digest))
-        connection.commit()
+    database.execute(OLD_ROW.format(digest=digest))
 
 
 def test_codes_gain_batch_and_expiry_without_losing_anything(empty_database: Database, tmp_path: Path) -> None:
