@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import threading
 import time
 from collections import deque
@@ -26,7 +25,7 @@ from api.models import RateWindow
 log = logging.getLogger(__name__)
 
 PRUNE_EVERY = 1024  # hits between two looks for idle subjects
-KEEP = 24 * 3600  # seconds; longer than any window
+KEEP = 24 * 3600  # seconds a counter's row stays, by the daily run of accounts.housekeeping; longer than any window
 
 # What stands under the key and is no log of ours (another program's, another version's, one of a clock that ran ahead)
 # is thrown away.
@@ -113,8 +112,6 @@ class DatabaseWindows:
                     RateWindow.objects.create(key=key, started=now, count=1)
             except IntegrityError:  # another made the row at the same moment
                 continue
-            if secrets.randbelow(100) == 0:
-                RateWindow.objects.filter(started__lt=now - KEEP).delete()
             return True
         return False
 
