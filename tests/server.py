@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import httpx
 
 from tests.books import Books
 from tests.databases import Database
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START = 60  # seconds a start may take, the migrations of a new database included
@@ -247,12 +247,6 @@ def running(database: Database, workers: int, folder: Path, settings: Mapping[st
         yield gateway
     finally:
         gateway.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def descendants(pid: int) -> list[int]:

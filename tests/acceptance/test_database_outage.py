@@ -20,7 +20,8 @@ from tests.conftest import MakeGateway
 from tests.databases import Server
 from tests.fake_upstream import FakeUpstream
 from tests.load import Client
-from tests.server import HOLD_TTL, free_port
+from tests.ports import free_port
+from tests.server import HOLD_TTL
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(240)]
 

@@ -32,7 +32,8 @@ from schemathesis.specs.openapi.checks import (
 
 from tests import server
 from tests.databases import Database
-from tests.server import Gateway, free_port
+from tests.ports import free_port
+from tests.server import Gateway
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.ports import free_port
+
 Pieces = bytes | Callable[[], Iterable[bytes]]
 
 
@@ -50,7 +52,7 @@ class Hostile:
 @contextmanager
 def running() -> Iterator[Hostile]:
     made = Hostile()
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", free_port())) as door:
         made.port = door.getsockname()[1]
 
         def accept() -> None:

@@ -13,8 +13,9 @@ import pytest
 from tests.attacks.test_wire_requests import AMBIGUOUS, SMUGGLED, head
 from tests.attacks.wire import exchange
 from tests.fake_upstream import FakeUpstream
+from tests.ports import free_port
 from tests.relay.raw import ask, chat, until
-from tests.server import ROOT_ACCESS_TOKEN, Account, Gateway, free_port
+from tests.server import ROOT_ACCESS_TOKEN, Account, Gateway
 
 HERE = Path(__file__).parent
 NGINX = Path("/usr/sbin/nginx")

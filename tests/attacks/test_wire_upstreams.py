@@ -13,6 +13,7 @@ import pytest
 from tests.attacks import hostile
 from tests.attacks.hostile import Hostile, Pieces, answer
 from tests.attacks.wire import forget_peak, peak
+from tests.ports import free_port
 from tests.relay.raw import Got, ask
 from tests.server import ROOT_TOKEN, Account, Gateway
 
@@ -124,7 +125,7 @@ class TestRedirects:
         self, wired: Gateway, wired_payer: Account, enemy: Hostile, status: bytes, stream: bool
     ) -> None:
         name = status[:3].decode()
-        with closing(socket.create_server(("127.0.0.1", 0))) as elsewhere:
+        with closing(socket.create_server(("127.0.0.1", free_port()))) as elsewhere:
             elsewhere.setblocking(False)
             port = elsewhere.getsockname()[1]
             for target in (f"http://127.0.0.1:{port}/v1/models", f"//127.0.0.1:{port}/", "/308/elsewhere"):

@@ -33,6 +33,7 @@ from tests.billing.money import (
 )
 from tests.billing.test_books import aside, eventually, opened
 from tests.databases import Database
+from tests.ports import free_port
 from tests.settings import KIND
 
 pytestmark = [TRANSACTIONS, pytest.mark.timeout(60)]
@@ -133,7 +134,7 @@ def test_a_copy_interrupted_before_the_rows_are_deleted_is_not_made_twice(logs, 
 
 def test_rows_wait_for_a_log_database_that_is_away(logs):
     ids = settled(3)
-    away = {"NAME": "/nowhere/logs.db"} if KIND == "sqlite" else {"HOST": "127.0.0.1", "PORT": str(_free_port())}
+    away = {"NAME": "/nowhere/logs.db"} if KIND == "sqlite" else {"HOST": "127.0.0.1", "PORT": str(free_port())}
     _alias(**away)
 
     with pytest.raises(DatabaseError):
@@ -191,7 +192,7 @@ async def test_what_stays_in_the_outbox_does_not_stop_the_sweeping(logs, setting
     token = await aside(key_of, user)
     await aside(settled, 3)
     await aside(post, [hold(token, 100, worker="a worker that died")])
-    _alias(**({"NAME": "/nowhere/logs.db"} if KIND == "sqlite" else {"HOST": "127.0.0.1", "PORT": str(_free_port())}))
+    _alias(**({"NAME": "/nowhere/logs.db"} if KIND == "sqlite" else {"HOST": "127.0.0.1", "PORT": str(free_port())}))
 
     async with opened():
         await eventually(lambda: now_holds(user) == 0, 10)
@@ -246,11 +247,6 @@ class Silence:
         else:
             self._listener.close()
             _alias(NAME=self._logs.name)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_a_swept_stream_is_logged_there_too(logs):

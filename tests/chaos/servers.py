@@ -20,7 +20,8 @@ import psycopg
 import pymysql
 
 from tests.databases import Server
-from tests.server import descendants, free_port
+from tests.ports import free_port
+from tests.server import descendants
 
 START = 60  # seconds
 

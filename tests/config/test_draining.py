@@ -8,7 +8,8 @@ import threading
 import time
 from collections import Counter
 
-from tests.config.test_serve import free_port, process
+from tests.config.test_serve import process
+from tests.ports import free_port
 
 APPLICATION = """
 import asyncio

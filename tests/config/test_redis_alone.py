@@ -10,7 +10,7 @@ import redis
 
 from tests import databases, server
 from tests.databases import Database
-from tests.server import free_port
+from tests.ports import free_port
 
 ADDRESS = "redis://127.0.0.1:6379/10"
 WRONG = {"username": "nobody", "password": "a wrong password"}

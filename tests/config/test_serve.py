@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 STREAM = """
 import asyncio
@@ -28,12 +30,6 @@ async def application(scope, receive, send):
         await asyncio.sleep(0.1)
     await send({"type": "http.response.body", "body": b"end\\n"})
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(running: subprocess.Popen[bytes], port: int) -> None:

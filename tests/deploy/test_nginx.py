@@ -13,7 +13,8 @@ import pytest
 
 from tests.nodes import services
 from tests.nodes.network import LOOPBACK, Place
-from tests.server import ROOT, free_port
+from tests.ports import free_port
+from tests.server import ROOT
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 Serve = Callable[[socket.socket, bytes], None]
@@ -25,7 +26,7 @@ class Node:
     def __init__(self, serve: Serve) -> None:
         self.requests: list[bytes] = []
         self._serve = serve
-        self._door = socket.create_server((LOOPBACK, 0))
+        self._door = socket.create_server((LOOPBACK, free_port()))
         self.place = Place(LOOPBACK, self._door.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.server import free_port
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 

@@ -18,7 +18,8 @@ import redis
 
 from tests.databases import Database, Server
 from tests.nodes.network import Place
-from tests.server import ROOT, free_port
+from tests.ports import free_port
+from tests.server import ROOT
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 ANSWERS = 20  # seconds a service has to begin to answer

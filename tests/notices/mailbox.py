@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 USER, PASSWORD = "robot@one.example", "the password of the mail account"
 
 
@@ -135,7 +137,7 @@ def serving(
     controller = Controller(
         box,
         hostname="127.0.0.1",
-        port=0,
+        port=free_port(),
         ssl_context=tls,
         tls_context=starttls,
         auth_required=login,
@@ -143,18 +145,9 @@ def serving(
         authenticator=box.authenticate if login else None,
         decode_data=False,
     )
-    controller.port = _free_port()
     controller.start()
     box.port = controller.port
     try:
         yield box
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -31,6 +31,7 @@ from relay import user_content
 from relay.errors import BadRequest
 from relay.public_addresses import NAT64, is_ours, is_public
 from relay.user_content import Content, UserContent
+from tests.ports import free_port
 from tests.relay.inner_addresses import ADDRESSES, NAMES
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3 + b"end"
@@ -102,8 +103,8 @@ async def host(*script: bytes, drip: bool = False, tls: ssl.SSLContext | None = 
             made.left.set()
             writer.close()
 
-    four = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    made.port = four.sockets[0].getsockname()[1]
+    made.port = free_port()  # nobody else's caller ever comes by
+    four = await asyncio.start_server(serve, "127.0.0.1", made.port, ssl=tls)
     six = await asyncio.start_server(serve, "::1", made.port, ssl=tls)
     try:
         yield made
@@ -195,11 +196,9 @@ class TestInnerAddresses:
         assert [address[0] for address in connecting] == ["127.0.0.1"]
 
     async def test_refused_closed_and_unknown_read_the_same(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
         messages = [
             (await refusal(contents(), "http://10.0.0.1/")).message,
-            (await refusal(contents("127.0.0.1"), f"http://127.0.0.1:{port}/")).message,
+            (await refusal(contents("127.0.0.1"), f"http://127.0.0.1:{free_port()}/")).message,
             (await refusal(contents(), "http://unknown.example/")).message,
             (await refusal(contents(empty_example=[]), "http://empty.example/")).message,
         ]
