@@ -34,15 +34,6 @@ def client_address(request: HttpRequest) -> str:
     )
 
 
-def came_over_tls(request: HttpRequest) -> bool:
-    """Also where a trusted proxy took the TLS off."""
-    if request.is_secure():
-        return True
-    peer = request.META.get("REMOTE_ADDR") or ""
-    trusted = client_ip(peer, "192.0.2.1", None, settings.TRUSTED_PROXIES) == "192.0.2.1"
-    return trusted and request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
-
-
 def actor_of(request: HttpRequest, user: User | None = None) -> Actor:
     """Who acts, for the audit: `user`, else the signed-in one."""
     acting = user or getattr(request, "user", None)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -14,11 +12,9 @@ from accounts import services
 from accounts.factors.policy import owes_factor
 from accounts.http import session_user, sign_out
 from accounts.models import User, UserStatus
+from accounts.origin import is_foreign
 from api import messages
 from api.envelope import Refusal
-from options.services import load
-
-PORTS = {"http": 80, "https": 443}
 
 
 class Identify(BaseAuthentication):
@@ -46,29 +42,6 @@ class Identify(BaseAuthentication):
 
 
 def refuse_foreign_origin(request: HttpRequest) -> None:
-    """A browser says which site a call comes from; only ours may use the cookie (remedy S7). None is a script."""
-    site = request.headers.get("Sec-Fetch-Site", "")
-    if site in ("same-origin", "none"):  # browsers alone can write it; right also where a proxy rewrites Host
-        return
-    source = request.headers.get("Origin") or request.headers.get("Referer")
-    if not source and site:  # a browser, told to keep quiet about the page it comes from
+    """Only pages of ours may use the cookie."""
+    if is_foreign(request):
         raise Refusal(messages.FOREIGN_ORIGIN)
-    if source and _host(source) != _host(f"{_scheme(source)}://{request.get_host()}"):
-        known = {_host(address) for address in (settings.FRONTEND_BASE_URL, load()["ServerAddress"]) if address}
-        if _host(source) not in known:
-            raise Refusal(messages.FOREIGN_ORIGIN)
-
-
-def _scheme(address: str) -> str:
-    return "https" if address.lower().startswith("https:") else "http"
-
-
-def _host(address: str) -> tuple[str, int | None] | None:
-    """Host and port; the scheme is left out, since a proxy in front may have taken TLS off."""
-    try:
-        parts = urlsplit(address)
-        if parts.scheme not in PORTS or not parts.hostname:
-            return None
-        return parts.hostname, parts.port or PORTS[parts.scheme]
-    except ValueError:
-        return None

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from accounts.http import came_over_tls, client_address
+from accounts.http import client_address
 from api import messages
 from api.bodies import MAX_BODY
 from api.messages_en import english, wants_english
@@ -67,7 +67,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
             response = HttpResponse(status=response.status_code, headers={"Content-Length": "0"})
         response["Cache-Control"] = "no-store"
     response[HEADER] = request.request_id  # type: ignore[attr-defined]
-    if came_over_tls(request):
+    if request.is_secure():
         for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
             if name in response.cookies:
                 response.cookies[name]["secure"] = True

@@ -15,6 +15,7 @@ from django.core.asgi import get_asgi_application
 console = get_asgi_application()
 
 from config import frontend, intake  # noqa: E402
+from config.client_ip import came_over_tls  # noqa: E402
 from console.relayed import SCOPE, Door  # noqa: E402
 from jobs import running  # noqa: E402
 from jobs.runner import STOP, Runner  # noqa: E402
@@ -79,7 +80,7 @@ class Application:
             return
         door = Door(self._started(), scope)
         async with self._room:
-            inside = {**scope, SCOPE: door}
+            inside = {**_as_called(scope), SCOPE: door}
             await console(inside, intake.replay(body, receive), door.guarding(send))  # type: ignore[arg-type]
         await door.go_through(receive, send)
 
@@ -126,6 +127,13 @@ class Application:
                 await self._stopped()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _as_called(scope: Scope) -> Scope:
+    """With the scheme that the caller used, where a trusted proxy took TLS off."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    proto = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1")
+    return {**scope, "scheme": "https"} if came_over_tls(peer, proto, settings.TRUSTED_PROXIES) else scope
 
 
 def _elsewhere(scope: Scope) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, when proxies stand between. Pure."""
+"""Whose address a request comes from, and whether over TLS, when proxies stand between. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ def client_ip(peer: str, forwarded_for: str | None, real_ip: str | None, trusted
     that could be read counts. X-Real-IP counts only where there is no X-Forwarded-For. A peer that is no address
     (a Unix socket has none) is trusted only if a header can tell more, that is when `trusted` is not empty.
     """
-    if not trusted:
+    if not is_trusted(peer, trusted):
         return _shortest(peer)
     here = _address(peer)
-    if here is not None and not _among(here, trusted):
-        return _shortest(peer)
     if forwarded_for and forwarded_for.strip():
         for entry in reversed(forwarded_for.split(",")):
             hop = _address(entry)
@@ -35,6 +33,20 @@ def client_ip(peer: str, forwarded_for: str | None, real_ip: str | None, trusted
     elif real_ip:
         here = _address(real_ip) or here
     return str(here) if here is not None else peer
+
+
+def is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether `peer` is a proxy of ours, whose headers count."""
+    if not trusted:
+        return False
+    here = _address(peer)
+    return here is None or _among(here, trusted)
+
+
+def came_over_tls(peer: str, forwarded_proto: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether a trusted proxy says (X-Forwarded-Proto) that the caller spoke TLS with it, or with one before it."""
+    said = forwarded_proto.partition(",")[0].strip().lower()
+    return said in ("https", "wss") and is_trusted(peer, trusted)
 
 
 def networks(value: str) -> tuple[Network, ...]:

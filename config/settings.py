@@ -278,7 +278,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "accounts.origin.FormsOfOurs",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.SeenSessions",
     "allauth.account.middleware.AccountMiddleware",

@@ -14,7 +14,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from accounts.http import came_over_tls
 from accounts.models import User
 from accounts.wishes import wish
 
@@ -58,7 +57,7 @@ def of(request: HttpRequest) -> Preferences:
 def keep(request: HttpRequest, response: HttpResponseBase, name: str, value: str) -> None:
     """Make it a cookie of this browser, under the name Django gives the language's."""
     cookie = settings.LANGUAGE_COOKIE_NAME if name == "language" else name
-    response.set_cookie(cookie, value, max_age=YEAR, samesite="Lax", secure=came_over_tls(request))
+    response.set_cookie(cookie, value, max_age=YEAR, samesite="Lax", secure=request.is_secure())
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, changes: Mapping[str, str]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from accounts.http import came_over_tls
 from options.registry import Options
 
 
 def base_address(request: HttpRequest, options: Options) -> str:
     """Option ServerAddress, else the address this request came to; without a slash at its end (defect D38)."""
     set_by_operator: str = options["ServerAddress"].rstrip("/")
-    return set_by_operator or f"{'https' if came_over_tls(request) else 'http'}://{request.get_host()}"
+    return set_by_operator or f"{request.scheme}://{request.get_host()}"

@@ -28,7 +28,6 @@ from fido2.webauthn import (
 )
 
 from accounts.factors.services import first_codes
-from accounts.http import came_over_tls
 from accounts.models import User, UserStatus
 from accounts.names import clean_text
 from accounts.refusals import BadField, FactorExists, WrongSecondFactor
@@ -61,8 +60,7 @@ class Site:
 
 def site(request: HttpRequest, options: Options) -> Site:
     """ServerAddress where it is set, else the address this request came to."""
-    scheme = "https" if came_over_tls(request) else "http"
-    parts = urlsplit(options["ServerAddress"] or f"{scheme}://{request.get_host()}")
+    parts = urlsplit(options["ServerAddress"] or f"{request.scheme}://{request.get_host()}")
     host = parts.hostname or ""
     standard = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, standard) else f":{parts.port}"

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from accounts import proofs, verification
-from accounts.http import actor_of, came_over_tls
+from accounts.http import actor_of
 from accounts.refusals import BadName, BadPassword, DomainNotAllowed, EmailTaken, NameTaken, Refused, WrongCode
 from console.account import human, providers
 from console.account.forms import RegisterForm
@@ -113,7 +113,7 @@ def _registered(request: HttpRequest, options: Options, form: RegisterForm) -> b
 
 def _remember(request: HttpRequest, answer: HttpResponseBase, code: str) -> None:
     answer.set_signed_cookie(
-        INVITED, code, salt=INVITED, max_age=INVITED_FOR, httponly=True, samesite="Lax", secure=came_over_tls(request)
+        INVITED, code, salt=INVITED, max_age=INVITED_FOR, httponly=True, samesite="Lax", secure=request.is_secure()
     )
 
 

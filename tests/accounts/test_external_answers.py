@@ -19,7 +19,7 @@ from audit.services import SYSTEM
 from options.services import set_option
 from tests.accounts.conftest import PEOPLE, come_back, go, set_up
 from tests.accounts.providers import Provider, providing, say
-from tests.notices.mailbox import Authority
+from tests.certificates import Authority
 
 NO_IDENTITY = "返回值非法，用户字段为空，请稍后重试！"
 WRONG_CODE = "验证码错误或已过期"

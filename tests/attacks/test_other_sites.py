@@ -265,3 +265,45 @@ def test_a_host_header_gets_into_no_mail(headers: dict[str, str], box: Mailbox, 
     text = text_of(box.take())
     assert "https://gateway.example/user/reset?" in text
     assert "evil.example" not in text
+
+
+# Forms, which carry a token: what an old page, a copied token or a weak neighbour could send in somebody's name
+
+
+@pytest.mark.parametrize("headers", [headers for headers in FOREIGN if "Origin" in headers], ids=str)
+def test_no_form_is_taken_from_another_site(headers: dict[str, str]) -> None:
+    assert sent(headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://testserver"},
+        {"Origin": "https://testserver"},  # a proxy has taken TLS off, and TRUSTED_PROXIES does not name it
+        {"Origin": "https://known.example", "Sec-Fetch-Site": "same-origin"},  # and it names another Host
+        {},
+    ],
+    ids=str,
+)
+def test_a_form_of_ours_is_taken(headers: dict[str, str]) -> None:
+    assert sent(headers).status_code == 302
+
+
+def test_where_the_gateway_is_known_as_by_the_operator_counts_as_ours() -> None:
+    set_option(SYSTEM, "ServerAddress", "https://known.example")
+
+    assert sent({"Origin": "https://known.example"}).status_code == 302
+
+
+def test_over_tls_a_page_that_came_without_sends_no_form() -> None:
+    assert sent({"Origin": "https://testserver"}, secure=True).status_code == 302
+    assert sent({"Origin": "http://testserver"}, secure=True).status_code == 403
+
+
+def sent(headers: dict[str, str], *, secure: bool = False) -> Any:
+    """The form that sets the theme, with its token."""
+    client = Client(enforce_csrf_checks=True)
+    client.get("/login", secure=secure)
+    token = client.cookies["csrftoken"].value
+    form = {"theme": "dark", "csrfmiddlewaretoken": token}
+    return client.post("/look/theme", form, headers=headers, secure=secure)

@@ -204,6 +204,7 @@ def window(browser: Browser, base: str, look: Look) -> Iterator[Window]:
         java_script_enabled=look.script,
         color_scheme=look.scheme,
         reduced_motion="reduce",
+        ignore_https_errors=True,  # behind TLS, the tests' own certificate
     )
     context.add_cookies(
         [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.client_ip import client_ip, networks
+from config.client_ip import came_over_tls, client_ip, networks
 
 OURS = networks("127.0.0.1, 10.0.0.0/8, fd00::/8")
 
@@ -56,3 +56,20 @@ def test_networks_are_read_leniently_and_refused_by_name():
     assert [str(network) for network in networks("10.1.2.3/8,, ::1 ")] == ["10.0.0.0/8", "::1/128"]
     with pytest.raises(ValueError, match="'nginx' is not a network"):
         networks("127.0.0.1,nginx")
+
+
+@pytest.mark.parametrize(
+    ("peer", "proto", "trusted", "expected"),
+    [
+        ("127.0.0.1", "https", OURS, True),
+        ("127.0.0.1", " HTTPS ", OURS, True),
+        ("127.0.0.1", "https, http", OURS, True),  # one proxy behind another
+        ("", "https", OURS, True),  # a Unix socket
+        ("127.0.0.1", "http", OURS, False),
+        ("127.0.0.1", "", OURS, False),
+        ("127.0.0.1", "https", (), False),
+        ("203.0.113.9", "https", OURS, False),
+    ],
+)
+def test_who_may_say_that_a_caller_came_over_tls(peer, proto, trusted, expected):
+    assert came_over_tls(peer, proto, trusted) is expected

@@ -125,13 +125,20 @@ def redis_server(folder: Path, here: str) -> Iterator[Redis]:
 
 
 @contextmanager
-def nginx(folder: Path, here: str, nodes: tuple[Place, ...]) -> Iterator[str]:
-    """nginx with deploy/nginx.conf, its addresses and its log's folder put in place; gives its address."""
+def nginx(folder: Path, here: str, nodes: tuple[Place, ...], certificate: Path | None = None) -> Iterator[str]:
+    """nginx with deploy/nginx.conf, its addresses and its log's folder put in place; gives its address.
+
+    `certificate`: a file with it and its key, for TLS.
+    """
     port = free_port()
     text = CONFIGURATION.read_text()
     for number, node in enumerate(nodes, 1):
         text = replaced(text, f"server node{number}:3000 ", f"server {node.host}:{node.port} ")
-    text = replaced(text, "listen 80 default_server;", f"listen {here}:{port} default_server;")
+    door = f"listen {here}:{port} default_server;"
+    if certificate is not None:
+        tls = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};"
+        door = f"listen {here}:{port} ssl default_server; {tls}"
+    text = replaced(text, "listen 80 default_server;", door)
     text = replaced(text, "/var/log/nginx/", f"{folder}/nginx-")
     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):  # those compiled in may be another user's
         text = replaced(text, "http {\n", f"http {{\n    {kind}_temp_path {folder}/nginx-{kind};\n")
@@ -146,7 +153,7 @@ def nginx(folder: Path, here: str, nodes: tuple[Place, ...]) -> Iterator[str]:
         f"daemon off; pid {folder}/nginx.pid;",
     ]
     with running(command, folder / "nginx.out", signal.SIGTERM):
-        yield f"http://{here}:{port}"
+        yield f"http://{here}:{port}" if certificate is None else f"https://{here}:{port}"
 
 
 def replaced(text: str, old: str, new: str) -> str:

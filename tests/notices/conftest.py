@@ -10,8 +10,9 @@ import pytest
 from audit.services import SYSTEM
 from notices import delivery
 from options.services import set_option
+from tests.certificates import Authority
 from tests.notices import mailbox
-from tests.notices.mailbox import Authority, Mailbox
+from tests.notices.mailbox import Mailbox
 
 
 @pytest.fixture(scope="session")

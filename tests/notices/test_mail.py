@@ -15,8 +15,9 @@ from django.utils import timezone
 from notices import mail
 from notices.letters import Letter
 from notices.mail import Account, MailError, MailRefused, Postman
+from tests.certificates import Authority
 from tests.notices import mailbox
-from tests.notices.mailbox import PASSWORD, USER, Authority, Mailbox
+from tests.notices.mailbox import PASSWORD, USER, Mailbox
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 
