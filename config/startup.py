@@ -157,7 +157,8 @@ def seed_root() -> str:
                 settings.INITIAL_ROOT_PASSWORD or None, settings.INITIAL_ROOT_TOKEN, settings.INITIAL_ROOT_ACCESS_TOKEN
             )
     except BadPassword:
-        raise CannotStart("INITIAL_ROOT_PASSWORD: a password has 8 to 20 characters.") from None
+        least, most = PASSWORD_LENGTHS
+        raise CannotStart(f"INITIAL_ROOT_PASSWORD: a password has {least} to {most} characters.") from None
     except BadRootToken as error:
         raise CannotStart(str(error)) from None
     except StillMigrating:
