@@ -133,7 +133,7 @@ SECRET_KEY_FALLBACKS = [part.strip() for part in SESSION_SECRET_FALLBACKS.split(
 
 # --- first start ------------------------------------------------------------------------------------------------------
 
-INITIAL_ROOT_PASSWORD = env.secret("INITIAL_ROOT_PASSWORD", example="a-password-of-8-to-20-characters")
+INITIAL_ROOT_PASSWORD = env.secret("INITIAL_ROOT_PASSWORD", example="a-password-of-8-to-128-characters")
 INITIAL_ROOT_TOKEN = env.secret("INITIAL_ROOT_TOKEN", example="a48characterkeywithoutskanddashes")
 INITIAL_ROOT_ACCESS_TOKEN = env.secret("INITIAL_ROOT_ACCESS_TOKEN", example="atmost32characters")
 

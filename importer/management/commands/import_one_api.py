@@ -60,7 +60,7 @@ class Command(BaseCommand):
         """The database migrated and under the right secret. A dry run does not even migrate."""
         if dry_run:
             if missing := pending("default"):
-                raise CommandError(f"the database here is not migrated ({missing[0]} …): run `manage.py migrate` first")
+                raise CommandError(f"the database here is not migrated ({missing[0]} …): run `manage.py prepare` first")
             return
         try:
             startup.prepare()
