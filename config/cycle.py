@@ -200,6 +200,12 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
 
+    def caller_left(self) -> None:
+        if not self.response_complete:
+            self.disconnected = True
+        self.message_event.set()
+        self.let_go()
+
     def let_go(self) -> None:
         """Of our own name in the scope: in that circle, all of the call would wait for a collection."""
         self.scope.pop("extensions", None)

@@ -2,13 +2,16 @@
 
 The parser (llhttp) refuses what can be read in two ways: two lengths, folded lines, bare line feeds. What it lets pass
 and a server in front could read otherwise is refused here, so that nothing that follows a request is ever taken for
-another one. Slow callers are closed: uvicorn itself waits for ever for the rest of a head or a body.
+another one. Slow callers are closed: uvicorn itself waits for ever for the rest of a head or a body. And every request
+of a connection hears that its caller has left: uvicorn tells the last one that came, which behind a running call may be
+one that waits for its turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import select
 from collections.abc import Container
 from typing import Any
 
@@ -23,9 +26,11 @@ HEAD_TIMEOUT = float(env.handed_on("HEAD_TIMEOUT") or 30)  # seconds, as all tim
 BODY_TIMEOUT = float(env.handed_on("BODY_TIMEOUT") or 30)
 MOST_HEAD = 64 * 1024  # bytes of a request line with its headers; also of what follows a chunked body
 MOST_LINES = 256  # headers of one request
+CALLER_LOOK = 0.5  # between two looks whether a caller is still there who cannot be read from meanwhile
 LEAST_RATE = 1024  # bytes a second of a body, looked at over BODY_TIMEOUT
 QUIET, HEAD, BODY = range(3)  # what the caller is in the middle of
 H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
+LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR  # a half that is closed: on Linux alone
 TOO_LARGE = (431, b"The head of the request is too large.")
 MALFORMED = (400, b"Invalid HTTP request received.")
 TOO_SLOW = (408, b"The request came too slowly.")
@@ -45,7 +50,9 @@ class Protocol(HttpToolsProtocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_for = QUIET
         self._upgraded = False  # to a WebSocket: what follows is not ours
-        self.cycle: Any  # None before the first request
+        self.cycle: Any  # of the last request that came; None before the first
+        self._answering: Any = None  # the cycle that has, or had last, its turn: those after it wait in `pipeline`
+        self._look: asyncio.TimerHandle | None = None  # at the caller, while nothing is read
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -55,9 +62,15 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_alarm(QUIET)
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         super().connection_lost(exc)
-        if self.cycle is not None:
-            self.cycle.let_go()
+        waiting = [cycle for cycle, _ in self.pipeline]
+        self.pipeline.clear()  # none of them will be begun
+        for cycle in (self._answering, *waiting):
+            if cycle is not None:
+                cycle.caller_left()
 
     def data_received(self, data: bytes) -> None:
         if b"h2c" in data and self._doing is not BODY:
@@ -97,6 +110,8 @@ class Protocol(HttpToolsProtocol):
         if parser.should_upgrade():
             self._upgraded = self._should_upgrade()
             if self._upgraded:
+                if self._answering is not None and not self._answering.response_complete:
+                    raise Refused  # the rest of that answer would go out in the midst of the other protocol
                 return
         scope["path"], scope["raw_path"], scope["query_string"] = target(self.url)
         before = self.cycle
@@ -111,6 +126,8 @@ class Protocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+            if self._look is None:
+                self._look = self.loop.call_later(CALLER_LOOK, self._look_for_caller)
         self.headers = []  # what follows a chunked body is no part of the head (RFC 9110, 6.5.1)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -142,9 +159,9 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse and close; without a word where an answer is under way or this request has had its own."""
         self._set_alarm(QUIET)
-        cycle = self.cycle
+        cycle, answering = self.cycle, self._answering
         begun = cycle is not None and (cycle.response_started if self._doing is BODY else not cycle.response_complete)
-        if not begun:
+        if not begun and (answering is cycle or answering.response_complete):
             status, text = self._refusal
             head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head % len(text) + text)
@@ -202,6 +219,25 @@ class Protocol(HttpToolsProtocol):
             return True
         bodiless = b"content-length" not in names and b"transfer-encoding" not in names
         return bodiless and self.parser.get_method() != b"CONNECT"
+
+    # --- requests behind a running one --------------------------------------------------------------------------
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _look_for_caller(self) -> None:
+        """While nothing is read, the loop notices no end. The kernel does, unless its buffers were not enough."""
+        self._look = None
+        if self.transport.is_closing() or not self.pipeline:
+            return
+        if self.flow.read_paused:
+            asked = select.poll()
+            asked.register(self.transport.get_extra_info("socket").fileno(), LEFT)
+            if asked.poll(0):
+                self.transport.close()
+                return
+        self._look = self.loop.call_later(CALLER_LOOK, self._look_for_caller)
 
     # --- time ---------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from vault.keys import digests
 
 HOUR, DAY = 3600, 86_400  # seconds
 BATCH = 200  # rows of one DELETE; each may hold some MiB
+CLAIMED = 2  # seconds from a claim to the call's asking for its hold; moments are whole seconds
 
 
 class OtherRequest(ValueError):
@@ -58,6 +59,8 @@ def claim(wanted: Wanted, request_id: str) -> KeyedCall | None:
         if found is None:
             if _inserted(wanted, request_id):
                 return None
+        elif found.request_id == request_id and found.state == State.RUNNING:
+            return None  # an attempt before this one was cut off after its commit
         elif found.expires_at <= time.time() and found.state != State.RUNNING:
             KeyedCall.objects.filter(pk=found.pk, request_id=found.request_id).delete()
         elif found.fingerprint not in wanted.fingerprints:
@@ -114,8 +117,8 @@ def _inserted(wanted: Wanted, request_id: str) -> bool:
 
 
 def _lives(found: KeyedCall) -> bool:
-    """Its hold is open, or not yet expected to be: the claim's lease is the hold's time to live."""
-    young = found.claimed_at + settings.HOLD_TTL > time.time()
+    """Its hold is open, or may still be waited for."""
+    young = found.claimed_at + max(settings.HOLD_TTL, settings.HOLD_WAIT + CLAIMED) > time.time()
     return young or Hold.objects.filter(request_id=found.request_id).exists()
 
 

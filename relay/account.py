@@ -1,9 +1,10 @@
-"""The money of one call: hold, progress, settle or release. Whatever happens, a hold ends in exactly one of them."""
+"""The money of one call: hold, progress, settle or release. A hold ends in one of the last two, or with the sweeper."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from accounts.callers import Caller
@@ -67,10 +68,10 @@ class Account:
         self.comfortable = False  # a hint from the last look at the balance: the hold will surely be granted
         self.held = 0
 
-    def request(self, attempt: Attempt) -> asyncio.Future[Outcome]:
-        """Ask for the hold; done once for all attempts of the call. Raises BadRequest, BooksAway."""
+    def request(self, attempt: Attempt) -> charging.Need:
+        """What this attempt needs; the first one of a call asks for it to be held. Raises BadRequest, BooksAway."""
+        need = charging.need(self._call, attempt, self._options)
         if self._future is None:
-            need = charging.need(self._call, attempt, self._options)
             caller = self._caller
             self.wanted = need.amount
             self._hold = Hold(
@@ -93,7 +94,14 @@ class Account:
                 self._future = self._books.ahead(self._hold) if self.comfortable else self._books.submit(self._hold)
             except BooksClosed as error:
                 raise BooksAway("the gateway cannot write its books at the moment") from error
-        return self._future
+        return need
+
+    def unless_refused(self, told: Callable[[asyncio.Future[Outcome]], None]) -> bool:
+        """Call `told` when the hold has been decided. False: it has been, or it is wiser to wait for that."""
+        if not self.comfortable or self._future is None or self._future.done():
+            return False
+        self._future.add_done_callback(told)
+        return True
 
     async def secured(self) -> None:
         """Return when the hold is durable. Raises the refusal, or BooksAway."""
@@ -117,9 +125,26 @@ class Account:
         except BooksClosed as error:
             raise BooksAway("the gateway cannot write its books at the moment") from error
 
+    async def raise_to(self, attempt: Attempt, need: charging.Need) -> None:
+        """Hold more, as a dearer channel comes next: what it needs or, if the balance does not bear that, the least.
+
+        Raises the refusal of the hold, or BooksAway.
+        """
+        for amount in (need.amount, need.least):
+            if self.held < amount:
+                await self._progressed(attempt, 0, 0, amount)
+
     async def progress(self, attempt: Attempt, usage: Usage, amount: int) -> bool:
-        """Record what a stream has generated and raise the hold to `amount`; False when more is spent than held."""
+        """Record what a stream has generated and raise the hold to `amount`; False when more is spent than held.
+
+        Raises the refusal of the hold, or BooksAway.
+        """
         charge = charging.charge(self._call, attempt, usage)
+        await self._progressed(attempt, usage.completion_tokens, charge, amount)
+        return charge <= self.held
+
+    async def _progressed(self, attempt: Attempt, completion_tokens: int, charge: int, amount: int) -> None:
+        await self.secured()  # a record of what is not there yet would be taken for one that was swept
         caller = self._caller
         entry = Progress(
             request_id=self._request_id,
@@ -128,7 +153,7 @@ class Account:
             limited=not caller.unlimited,
             held=self.held,
             amount=max(amount, self.held),
-            completion_tokens=usage.completion_tokens,
+            completion_tokens=completion_tokens,
             charge=charge,
             channel_id=attempt.route.channel_id,
             model_name=attempt.model,
@@ -139,7 +164,6 @@ class Account:
         except BooksClosed as error:
             raise BooksAway("the gateway cannot write its books at the moment") from error
         self.held = outcome.amount
-        return charge <= self.held
 
     async def settle(self, attempt: Attempt, usage: Usage, ending: Ending = WELL) -> None:
         """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then.
@@ -152,7 +176,6 @@ class Account:
         hold = None if self._future.done() else self._hold
         if hold is None:
             await self.secured()
-        self.ended = True
         began = time.monotonic()
         caller = self._caller
         settlement = Settlement(
@@ -168,6 +191,7 @@ class Account:
             hold,
             keyed,
         )
+        self.ended = True
         try:
             outcome = await self._books.submit(settlement)
         except BooksClosed as error:
@@ -212,9 +236,13 @@ class Account:
 
     async def close(self) -> None:
         """Release the hold if the call was not settled. Never raises for a hold that was refused."""
-        if self._future is None or self.ended:
+        try:
+            if self._future is not None and not self.ended:
+                await self._release()
+        finally:
             self._future = None  # it leads back to us: in a circle, the whole call would wait for a collection
-            return
+
+    async def _release(self) -> None:
         self.ended = True
         if self._books.withdraw(self._request_id):
             return

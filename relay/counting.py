@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from relay.adapters.registry import ADAPTERS
 from relay.asgi import JSON, Receive, Reply, read_body
 from relay.authenticate import check_model
@@ -12,9 +10,10 @@ from relay.errors import UpstreamError
 from relay.lifeline import Lifeline
 from relay.outside import Outside
 from relay.passages.overheard import Overheard
-from relay.pipeline import ERROR_LIMIT
 from relay.route import plan_for
+from relay.threads import in_computing_thread
 from relay.types import Attempt, Call, Head, Mode
+from relay.upstream_errors import ERROR_LIMIT
 from relay.worker import Worker
 
 
@@ -39,7 +38,7 @@ async def count(worker: Worker, head: Head, mode: Mode, dialect: Dialect, receiv
         finally:
             lifeline.stop()
     if counted is None:
-        counted = await asyncio.to_thread(dialect.count, call)
+        counted = await in_computing_thread(dialect.count, call)
     await reply.whole(200, counted, [JSON])
 
 

@@ -10,11 +10,8 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from idempotency import services
 from idempotency.services import AnswerTooLarge, OtherRequest, StillRunning, Wanted
@@ -24,11 +21,10 @@ from relay.keeping import Keeping, Kept
 from relay.lifeline import Lifeline
 from relay.pipeline import serve as serve_call
 from relay.routes import Asked
+from relay.threads import in_computing_thread, look_up
 from relay.types import Head
 from relay.worker import Worker
 from vault.keys import CannotDecrypt
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +34,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks at a call th
 RETRY_AFTER = (b"retry-after", b"2")
 NO_RETRY = (b"x-should-retry", b"false")  # OpenAI's and Anthropic's SDKs would repeat a 409 by themselves
 PART = 64 * 1024  # bytes of a stream sent again at a time
-ATTEMPTS = 3  # at a database that is locked or away
+KEYS = "Idempotency-Keys"  # as a caller is told what cannot be looked up
 
 
 async def serve(worker: Worker, head: Head, asked: Asked, receive: Receive, reply: Reply) -> None:
@@ -68,10 +64,15 @@ async def serve(worker: Worker, head: Head, asked: Asked, receive: Receive, repl
     digest = wanted.digests[0]
     keeping = Keeping(digest, reply.request_id, settings.IDEMPOTENCY_MAX_BYTES)
     reply.keep(keeping)
+    waits = False
     try:
         await serve_call(worker, head, asked.mode, asked.dialect, again, reply, asked.model)
+    except asyncio.CancelledError:
+        # The worker is made to stop. A bill that waits is written all the same; without its key it would cost nothing.
+        waits = keeping.handed_over
+        raise
     finally:
-        if not keeping.settled:  # nothing was charged
+        if not (keeping.settled or waits):  # nothing was charged
             await _free(digest, reply.request_id)
 
 
@@ -124,7 +125,7 @@ async def _claim(worker: Worker, wanted: Wanted, receive: Receive, request_id: s
 
 async def _claimed(wanted: Wanted, request_id: str) -> Kept | None:
     try:
-        found = await _at_the_database(lambda: services.claim(wanted, request_id))
+        found = await look_up(KEYS, services.claim, wanted, request_id)
     except OtherRequest:
         raise KeyConflict(
             "this Idempotency-Key has been used for another request", code="idempotency_key_reused", headers=(NO_RETRY,)
@@ -138,7 +139,7 @@ async def _claimed(wanted: Wanted, request_id: str) -> Kept | None:
     if found is None:
         return None
     try:
-        return await asyncio.to_thread(Kept.unsealed, found.digest, bytes(found.answer or b""))
+        return await in_computing_thread(Kept.unsealed, found.digest, bytes(found.answer or b""))
     except CannotDecrypt as error:
         log.warning("the answer of request %s cannot be opened: %s", found.request_id, error)
         raise KeyConflict(
@@ -166,27 +167,6 @@ async def _repeat(kept: Kept, reply: Reply) -> None:
 async def _free(digest: str, request_id: str) -> None:
     """Where it fails, the claim runs out by itself."""
     try:
-        await _at_the_database(lambda: services.free(digest, request_id))
+        await look_up(KEYS, services.free, digest, request_id)
     except GatewayError as error:
         log.warning("the key of request %s stays claimed for a while: %s", request_id, error.__cause__)
-
-
-async def _at_the_database(act: Callable[[], T]) -> T:
-    """Raises GatewayError: it is away."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return await asyncio.to_thread(_in_pool, act)
-        except (DatabaseError, InterfaceError) as error:
-            if attempt == ATTEMPTS or not isinstance(error, OperationalError | InterfaceError):
-                raise GatewayError(
-                    "the gateway cannot look up Idempotency-Keys at the moment", status=503, code="not_ready"
-                ) from error
-    raise AssertionError("unreachable")
-
-
-def _in_pool(act: Callable[[], T]) -> T:
-    """On a thread of the pool, which keeps no connection of its own."""
-    try:
-        return act()
-    finally:
-        connections.close_all()

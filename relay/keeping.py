@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import orjson
 
 from billing.batch import Keyed
 from idempotency.models import State
+from relay.threads import in_computing_thread
 from vault.keys import seal, unseal
 
 PURPOSE = "idempotent answers"
@@ -49,7 +49,8 @@ class Keeping:
 
     def __init__(self, digest: str, request_id: str, most: int) -> None:
         """`most`: bytes of an answer that is kept."""
-        self.settled = False  # what becomes of the key is in the books
+        self.handed_over = False  # what becomes of the key is said in a bill, which may still wait for the books
+        self.settled = False  # it is in the books
         self._digest = digest
         self._request_id = request_id
         self._most = most
@@ -89,6 +90,11 @@ class Keeping:
     async def end(self) -> Keyed:
         """For the settlement. What comes afterwards is not kept."""
         self._closed = True
+        keyed = await self._ended()
+        self.handed_over = True  # nothing is awaited between this and the books
+        return keyed
+
+    async def _ended(self) -> Keyed:
         if not self._complete:
             return Keyed(self._digest)
         if self._size > self._most:
@@ -98,5 +104,5 @@ class Keeping:
         if self._size <= AT_ONCE:
             sealed = kept.sealed(self._digest)
         else:
-            sealed = await asyncio.to_thread(kept.sealed, self._digest)
+            sealed = await in_computing_thread(kept.sealed, self._digest)
         return Keyed(self._digest, State.KEPT, sealed)

@@ -1,7 +1,9 @@
 """Ending a call from outside: the caller leaves, or its hold is refused while the upstream is already at work.
 
-Both happen while the call waits for something else. `interruptible` marks the waits that may be cut; bookkeeping runs
-outside of it and is never cut.
+Both happen while the call waits for something else. `interruptible` marks the waits that may be cut. What ends a hold,
+by a charge or without one, runs outside of them. The bookkeeping of a stream under way runs inside: its progress, where
+its response is kept, the count of its text so far. Of that only the wait is cut. What has been handed to the books or
+to a thread is done all the same, and whoever waited must not take it for undone, nor for done.
 """
 
 from __future__ import annotations

@@ -24,18 +24,19 @@ from relay.account import Account
 from relay.adapters.base import UpstreamAnswer
 from relay.asgi import Receive, Reply, read_body
 from relay.authenticate import check_model
-from relay.charging import TRANSCRIPTS, affordable, need
+from relay.charging import TRANSCRIPTS, affordable
 from relay.credible import credible
 from relay.dialects.base import Dialect
-from relay.errors import CallerLeft, NoChannel, RelayError, UpstreamError
+from relay.errors import CallerLeft, GatewayError, InsufficientQuota, NoChannel, RelayError, UpstreamError
 from relay.lifeline import Lifeline
 from relay.passages.base import Passage
 from relay.route import Plan, plan_for
 from relay.streaming import Meter, Stream
-from relay.told import LEFT_EARLY, WELL, Ending, error_code
+from relay.threads import in_computing_thread
+from relay.told import LEFT_EARLY, UNFORESEEN, WELL, Ending, error_code
 from relay.types import Attempt, Call, Generated, Head, Mode
 from relay.upstream import Answer
-from relay.upstream_errors import reason
+from relay.upstream_errors import ERROR_LIMIT, reason, without_key
 from relay.worker import Worker
 from telemetry import calls
 
@@ -46,7 +47,6 @@ CONVERSATIONS = frozenset({Mode.CHAT, Mode.RESPONSES})
 PROMPT_COSTS = frozenset({*CONVERSATIONS, Mode.COMPLETIONS, Mode.EDITS, Mode.EMBEDDINGS, Mode.RERANK})
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # the contract's text for a final 429
 PLAUSIBLE = 100_000  # tokens of a call that are believed without a look
-ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
 
 
 async def serve(
@@ -79,6 +79,7 @@ async def serve(
 
 def report_failure(worker: Worker, request_id: str, route: Route, error: UpstreamError) -> None:
     """An attempt failed: for the log, and for what is known about the channel."""
+    error.message = without_key(error.message, route.key)
     shown = error.message[:200]
     log.warning("request %s: channel #%d failed: %s %s", request_id, route.channel_id, error.status, shown)
     if error.retry_after is not None and error.status in (429, 503):
@@ -186,13 +187,16 @@ class Relay:
     async def _hold(self, attempt: Attempt) -> None:
         """Ask for the hold. A caller with plenty is sent ahead while it commits; the others wait for it here."""
         account = self._account
-        future = account.request(attempt)
-        if account.comfortable and not future.done():
-            future.add_done_callback(self._cut_if_refused)
+        need = account.request(attempt)
+        if need.amount <= account.wanted and account.unless_refused(self._cut_if_refused):
             return
         async with self._lifeline.interruptible():
             await self._secured()
-        if account.held < need(self._call, attempt, self._snapshot.options).amount:
+            if account.held < need.amount and account.wanted < need.amount:
+                await account.raise_to(attempt, need)
+        if account.held < need.least:
+            raise InsufficientQuota("user quota is not enough")
+        if account.held < need.amount or (self._call.max_tokens is None and not account.comfortable):
             attempt.max_tokens = self._lower_maximum(attempt)
 
     def _cut_if_refused(self, future: asyncio.Future[Outcome]) -> None:
@@ -212,7 +216,7 @@ class Relay:
             self._worker.callers.note_exhausted(self._caller)
 
     def _lower_maximum(self, attempt: Attempt) -> int | None:
-        """The balance bears less than the worst case: the upstream may generate no more than was held."""
+        """The balance bears less than the worst case, or not much more: the upstream may generate what was held."""
         call = self._call
         if call.stream or call.mode not in (*CONVERSATIONS, Mode.COMPLETIONS):
             return None
@@ -250,7 +254,7 @@ class Relay:
         """Whatever ends the stream, what was generated is settled before its last byte."""
         flow = passage.flow()
         meter = Meter(self._call, attempt, self._account, rough=self._snapshot.options["ApproximateTokenEnabled"])
-        ending, how = b"", WELL
+        ending, how = b"", UNFORESEEN
 
         async def release() -> None:
             """What has to be on record before anything of the answer goes out."""
@@ -261,10 +265,10 @@ class Relay:
 
         calls.stream_begun()
         try:
-            async with self._lifeline.interruptible():
-                ending = await Stream(flow, meter, self._reply, release).forward(answer)
+            ending = await self._forwarded(Stream(flow, meter, self._reply, release), answer)
             self._worker.health.report(attempt.route, None)
             calls.answered(attempt.route.channel_id)
+            how = WELL
             if flow.generated.error is not None:
                 how = Ending(error_code=error_code(flow.generated.error))
             elif self._reply.keeping is not None:
@@ -278,6 +282,7 @@ class Relay:
             if not self._reply.started:
                 raise
             if isinstance(error, UpstreamError):
+                error.message = without_key(error.message, attempt.route.key)
                 self._worker.health.report(attempt.route, error)
                 calls.failed(attempt.route.channel_id, reason(error))
             ending, how = flow.fail(error, self._reply.request_id), Ending(error_code=error_code(error))
@@ -291,6 +296,19 @@ class Relay:
         if not self._lifeline.was_cut:
             await self._reply.body(ending, more=False)
 
+    async def _forwarded(self, stream: Stream, answer: UpstreamAnswer) -> bytes:
+        """The stream's end. What nobody foresaw, in the middle of an answer, is told its caller as an error."""
+        try:
+            async with self._lifeline.interruptible():
+                return await stream.forward(answer)
+        except (RelayError, CallerLeft):
+            raise
+        except Exception as error:
+            if not self._reply.started:
+                raise
+            log.exception("request %s failed in its stream: %s", self._reply.request_id, type(error).__name__)
+            raise GatewayError("the gateway failed to serve this request", code="internal_error") from error
+
     async def _noted(self, attempt: Attempt, generated: Generated) -> None:
         if generated.kept_as:
             await stored.remember(self._caller.user_id, generated.kept_as, attempt.route.channel_id)
@@ -299,7 +317,7 @@ class Relay:
         usage = generated.usage
         if usage is None or generated.texts or generated.counted or self._call.mode in TRANSCRIPTS:
             rough = self._snapshot.options["ApproximateTokenEnabled"]
-            usage = await asyncio.to_thread(
+            usage = await in_computing_thread(
                 reading.own_count, self._call, self._dialect, attempt.model, generated, rough
             )
         if usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:

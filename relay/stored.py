@@ -6,14 +6,11 @@ https://platform.openai.com/docs/api-reference/responses. What one user was answ
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import Callable
-from typing import TypeVar
 from urllib.parse import quote
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 
 from accounts.callers import Caller
 from channels_app import stored_responses
@@ -22,22 +19,21 @@ from relay.adapters.openai.channels import adapter_for
 from relay.asgi import Receive, Reply, read_body
 from relay.dialects.base import Dialect
 from relay.dialects.responses.dialect import ResponsesDialect
-from relay.errors import BadRequest, CallerLeft, GatewayError, PreviousResponseNotFound, RelayError, ResponseNotFound
+from relay.errors import BadRequest, CallerLeft, PreviousResponseNotFound, RelayError, ResponseNotFound
 from relay.lifeline import Lifeline
 from relay.proxy import pass_on
 from relay.route import Plan, current, named
+from relay.threads import in_database_thread, look_up
 from relay.types import Call, Head, Mode
-from relay.upstream_errors import normalise
+from relay.upstream_errors import ERROR_LIMIT, normalise
 from relay.worker import Worker
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/v1/responses/(?P<id>[^/]+)(?P<what>/cancel|/input_items)?")
 METHODS = {"": ("GET", "DELETE"), "/cancel": ("POST",), "/input_items": ("GET",)}
 GONE = (200, 204, 404)  # what an upstream answers to a DELETE when it has the response no more
-ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
+RECORDS = "its stored responses"  # as a caller is told what cannot be looked up
 RESPONSES = ResponsesDialect()
 
 
@@ -59,7 +55,7 @@ async def narrow(plan: Plan, caller: Caller, dialect: Dialect, call: Call) -> No
 async def remember(user_id: int, response_id: str, channel_id: int) -> None:
     """An answer is given all the same when this cannot be written: it has been generated, and is paid for."""
     try:
-        await asyncio.to_thread(_in_pool, stored_responses.remember, user_id, response_id, channel_id)
+        await in_database_thread(stored_responses.remember, user_id, response_id, channel_id)
     except (DatabaseError, InterfaceError) as error:
         log.warning(
             "a response kept by channel #%d cannot be gone on from: %s", channel_id, str(error).splitlines()[:1]
@@ -90,7 +86,7 @@ async def serve(worker: Worker, head: Head, found: re.Match[str], receive: Recei
         async with lifeline.interruptible():
             await answer.open()
         if head.method == "DELETE" and answer.status in GONE:
-            await _at_the_database(stored_responses.forget, caller.user_id, response_id)
+            await look_up(RECORDS, stored_responses.forget, caller.user_id, response_id)
         async with lifeline.interruptible():
             if answer.status >= 400:
                 raise normalise(answer.status, await answer.read(ERROR_LIMIT), answer.retry_after)
@@ -119,20 +115,4 @@ async def _route_of(worker: Worker, caller: Caller, response_id: str, suffix: st
 
 
 async def _channel_of(user_id: int, response_id: str) -> int | None:
-    return await _at_the_database(stored_responses.channel_of, user_id, response_id)
-
-
-async def _at_the_database(function: Callable[[int, str], T], user_id: int, response_id: str) -> T:
-    """Raises GatewayError: it is away."""
-    try:
-        return await asyncio.to_thread(_in_pool, function, user_id, response_id)
-    except (DatabaseError, InterfaceError) as error:
-        raise GatewayError("the gateway cannot look up its stored responses", status=503, code="not_ready") from error
-
-
-def _in_pool(function: Callable[..., T], *args: object) -> T:
-    """On a thread of the pool, which keeps no connection of its own."""
-    try:
-        return function(*args)
-    finally:
-        connections.close_all()
+    return await look_up(RECORDS, stored_responses.channel_of, user_id, response_id)

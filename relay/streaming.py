@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,7 @@ from relay.asgi import Reply
 from relay.charging import TRANCHE, generous
 from relay.errors import InsufficientQuota, UpstreamError
 from relay.passages.base import Flow
-from relay.types import Attempt, Call, Generated
+from relay.types import Attempt, Call, Generated, Usage
 from relay.upstream import Answer
 
 PROGRESS_EVERY = 1.0  # seconds between two records of a stream's progress
@@ -89,19 +88,33 @@ class Meter:
         if now < self._next and generated.size - self._look_size < self._look_at:
             return
         if generated.size > reading.COMPACT_AT:
-            await asyncio.to_thread(reading.compact, self._attempt.model, generated, self._rough)
-        usage = reading.so_far(self._call, generated)
-        spent = self._cost(usage.completion_tokens)
-        wanted = self._account.held
-        if self._room(spent) < TRANCHE // 2:
-            most = self._call.max_tokens or usage.completion_tokens + TRANCHE
-            wanted = max(wanted, self._cost(min(usage.completion_tokens + TRANCHE, most)))
+            await self._count_out(generated)
+        usage, wanted = self._reckoned(generated)
         if now >= self._next or wanted > self._account.held:
             self._next = now + PROGRESS_EVERY
             if not await self._account.progress(self._attempt, usage, wanted):
-                raise InsufficientQuota("user quota is not enough")
+                # What was reckoned by size runs ahead of the truth, and nobody is cut off for what they do not owe.
+                await self._count_out(generated)
+                usage, wanted = self._reckoned(generated)
+                if not await self._account.progress(self._attempt, usage, wanted):
+                    raise InsufficientQuota("user quota is not enough")
         self._look_size = generated.size
-        self._look_at = max(CLOSEST_LOOK, self._room(spent) // 2)
+        self._look_at = max(CLOSEST_LOOK, self._room(self._cost(usage.completion_tokens)) // 2)
+
+    async def _count_out(self, generated: Generated) -> None:
+        await reading.compact(self._attempt.model, generated, self._rough)
+
+    def _reckoned(self, generated: Generated) -> tuple[Usage, int]:
+        """What has been generated so far, and how many points should be held for it and for what comes next.
+
+        No more than the caller's maximum costs, unless what came already seems to be more.
+        """
+        usage = reading.so_far(self._call, generated)
+        come = usage.completion_tokens
+        if self._room(self._cost(come)) >= TRANCHE // 2:
+            return usage, self._account.held
+        most = max(self._call.max_tokens or come + TRANCHE, come + CLOSEST_LOOK)
+        return usage, max(self._account.held, self._cost(min(come + TRANCHE, most)))
 
     def _room(self, spent: int) -> int:
         """Completion tokens that what is held beyond `spent` pays for."""

@@ -29,6 +29,7 @@ class Ending(NamedTuple):
 
 WELL = Ending()
 LEFT_EARLY = Ending(LEFT)
+UNFORESEEN = Ending(error_code="internal_error")
 
 
 @dataclass(slots=True)

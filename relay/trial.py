@@ -21,10 +21,10 @@ from relay.outside import Credentials, Outside
 from relay.routes import CALLS
 from relay.types import Head, Route
 from relay.upstream import Clients
+from relay.upstream_errors import ERROR_LIMIT
 from relay.user_content import UserContent
 
 ANSWERED = (200, 201)
-ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
 
 
 def adapter_of(route: Route, path: str) -> Adapter:

@@ -10,6 +10,7 @@ import orjson
 
 from relay.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
+ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
 EXCERPT = 300  # characters of an odd body that are shown
 LONGEST = 4000  # characters of a provider's own message
 # The request itself was refused: every channel would refuse it, so it is the caller's to mend.
@@ -107,6 +108,19 @@ def _described(status: int, body: bytes, document: Any) -> str:
     text = " ".join(_TAGS.sub(" ", body[:20_000].decode(errors="replace")).split())
     excerpt = f": {redact(text)[:EXCERPT]}" if text and text.isprintable() else ""
     return f"bad response status code {status} {phrase}".rstrip() + excerpt
+
+
+def without_key(text: str, key: str) -> str:
+    """Of a key of several parts (`id|secret`) each by itself; short ones are words of any text."""
+    for part in (key, *key.split("|")):
+        if len(part) >= 8:
+            text = text.replace(part, "[key]")
+    return text
+
+
+def bytes_without_key(raw: bytes, key: str) -> bytes:
+    """The same of an upstream's own bytes."""
+    return without_key(raw.decode(errors="surrogateescape"), key).encode(errors="surrogateescape")
 
 
 def redact(text: str) -> str:

@@ -26,6 +26,7 @@ from relay.dialing import ProxyRules
 from relay.failures import Failures
 from relay.health import Health
 from relay.outside import Credentials
+from relay.threads import in_database_thread
 from relay.upstream import Clients
 from relay.user_content import UserContent
 
@@ -122,7 +123,7 @@ class Worker:
         self.callers.close()
 
     def _watch(self) -> None:
-        """Replace the snapshot and forget identities when their versions move. Survives a database that is away."""
+        """Replace the snapshot and forget identities when their versions move. Survives whatever a look runs into."""
         standing.keep()
         while not self._stopping.is_set():
             self._wake.clear()
@@ -132,6 +133,10 @@ class Worker:
             except (DatabaseError, InterfaceError) as error:
                 log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
                 connections.close_all()
+            except Exception:
+                # The edge of this thread: one row that cannot be read must not end the looking for all that changes.
+                log.exception("snapshots: what the database holds cannot be used")
+                connections.close_all()
             if self._wake.wait(min(POLL, settings.SYNC_FREQUENCY or POLL)):
                 self._stopping.wait(SOONEST)  # however often it is said
         connections.close_all()
@@ -140,18 +145,13 @@ class Worker:
         """Look at the versions now, before something is refused that may just have been created."""
         asked = time.monotonic()
         if self._snapshot is None or asked - self._looked > SOONEST:  # None: the first look is waited for
-            await asyncio.to_thread(self._look_unless_since, asked)
-
-    def _look_unless_since(self, asked: float) -> None:
-        """On a thread of the pool, which keeps no connection. Of many who ask at once, one looks."""
-        try:
-            self._look(asked)
-        except (DatabaseError, InterfaceError) as error:
-            log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
-        finally:
-            connections.close_all()
+            try:
+                await in_database_thread(self._look, asked)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("snapshots: the database cannot be read: %s", str(error).splitlines()[:1])
 
     def _look(self, asked: float | None = None) -> None:
+        """Of many who ask at once, one looks."""
         with self._looking:
             if asked is not None and self._looked >= asked:
                 return

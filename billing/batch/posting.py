@@ -39,8 +39,9 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         for i, entry in enumerate(entries):
             kinds[type(entry)].append((i, entry))
         lost: list[int] = []
-        if any(entry.keyed is not None for _, entry in settlements):
-            settlements, lost = keyed.end(cursor, settlements)
+        with_key = [(i, entry) for i, entry in settlements if entry.keyed is not None]
+        if with_key:
+            settlements, lost = keyed.without_lost(cursor, settlements)
         _lock_users(cursor, {entry.user_id for entry in entries if not isinstance(entry, Failure)})
         if again and holds:
             holds = holding.not_yet_held(cursor, holds, outcomes)
@@ -69,6 +70,8 @@ def post(entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
             usages.write(cursor, now)
         for i in lost:
             outcomes[i] = Outcome(Verdict.KEY_LOST)
+        # Last, for a call whose hold was refused after all keeps nothing that a repeat could have for nothing.
+        keyed.end(cursor, [entry for i, entry in with_key if outcomes[i].verdict is Verdict.GRANTED])
     return [outcomes[i] for i in range(len(entries))]
 
 

@@ -11,6 +11,7 @@ from relay.passages.base import Flow, Headers, Passage
 from relay.passages.events import note
 from relay.passages.framing import ArrayFraming, EventFraming, Framing
 from relay.types import Attempt, Call, Generated, Usage
+from relay.upstream_errors import bytes_without_key
 
 
 class Overheard(Passage):
@@ -53,7 +54,8 @@ class Overheard(Passage):
             if error.retry:
                 raise
             generated.usage = Usage(0, 0)
-            return generated, body, headers  # it refuses what was asked, in the caller's own form; that costs nothing
+            # It refuses what was asked, in the caller's own form; that costs nothing.
+            return generated, bytes_without_key(body, self._attempt.route.key), headers
         if isinstance(read, list):
             for event in read:
                 note(generated, event)
@@ -72,9 +74,11 @@ class OverheardFlow:
         self._reader = adapter.reader(job)
         self._dialect = dialect
         self._call = call
+        self._key = job.route.key
         kind = dialect.content_type(call)
         self._framing: Framing = EventFraming() if kind.startswith("text/event-stream") else ArrayFraming()
-        self._held_back = b""  # a beginning alone: an answer that has begun cannot be tried elsewhere
+        # A beginning alone, for an answer that has begun cannot be tried elsewhere; or the end, until all is paid.
+        self._held_back = b""
         self._begun = False
         self._error_told = False  # the upstream's own error event has been passed on
         self.generated = Generated()
@@ -92,22 +96,28 @@ class OverheardFlow:
         self._error_told = self.generated.error is not None
         self.generated.done = self._reader.over
         whole = self._framing.feed(chunk)
-        if not self._begun:
+        if not self._begun or (self.generated.done and self.generated.error is None):
             self._held_back += whole
             return b""
         shown, self._held_back = self._held_back + whole, b""
-        return shown
+        return bytes_without_key(shown, self._key) if self._error_told else shown
 
     def last(self) -> bytes:
         for event in self._reader.close():
             note(self.generated, event)
             self._begun = self._begun or not isinstance(event, Started | Counted)
-        return self._held_back + self._framing.end() if self._begun and self.generated.error is None else b""
+        if not self._begun or self.generated.error is not None:
+            return b""
+        rest, self._held_back = self._held_back + self._framing.end(), b""
+        if self.generated.finished:
+            self._held_back = rest
+            return b""
+        return rest
 
     def ending(self) -> bytes:
         if self.generated.error is not None and not self._error_told:
             raise self.generated.error
-        return b""
+        return self._held_back
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
         return self._framing.fail(self._dialect.writer(self._call).fail(error, request_id))

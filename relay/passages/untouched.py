@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError
 
 from channels_app import services as channels
 from relay import reading, sse
@@ -15,11 +15,13 @@ from relay.charging import TRANSCRIPTS
 from relay.errors import RelayError, UpstreamError
 from relay.lifeline import Lifeline
 from relay.passages.base import Flow, Headers, Passage
+from relay.threads import in_database_thread
 from relay.types import Attempt, Call, Generated, Mode
 from relay.upstream import Answer, Clients
-from relay.upstream_errors import normalise
+from relay.upstream_errors import ERROR_LIMIT, bytes_without_key, normalise
 
-ERROR_LIMIT = 1024 * 1024  # bytes of an upstream's error that are read
+log = logging.getLogger(__name__)
+
 PASSED_ON = frozenset({b"content-type", b"openai-processing-ms", b"openai-version", b"content-disposition"})
 EVENT_STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -75,7 +77,7 @@ class Untouched(Passage):
             again = await self.open()
         try:
             if again.status in (200, 201):
-                await asyncio.to_thread(_remember_refusal, attempt.route.channel_id)
+                await remember_refusal(attempt.route.channel_id)
         except BaseException:
             again.close()
             raise
@@ -91,7 +93,7 @@ class Untouched(Passage):
         return kind.startswith("text/event-stream") or self._call.mode in openai_body.STREAMS_WITH_USAGE
 
     def flow(self) -> Flow:
-        return UntouchedFlow(self._call, self._hides_usage)
+        return UntouchedFlow(self._call, self._hides_usage, self._attempt.route.key)
 
     def whole(self, answer: UpstreamAnswer, body: bytes) -> tuple[Generated, bytes, Headers]:
         assert isinstance(answer, Answer)
@@ -111,15 +113,28 @@ class UntouchedFlow:
     headers = EVENT_STREAM
     ends_at_error = False
 
-    def __init__(self, call: Call, hides_usage: bool) -> None:
+    def __init__(self, call: Call, hides_usage: bool, key: str) -> None:
         self._call = call
+        self._key = key
         self._parser = sse.Parser()
         self._reader = reading.StreamReader(hides_usage)
         self._comments = b""  # that came before the first event: they must not begin an answer that may yet fail
         self._begun = False
+        self._ends_itself = call.mode not in openai_body.STREAMS_WITH_USAGE  # by an event that says so, not by [DONE]
+        self._end = b""  # kept until all is paid
         self.generated = self._reader.generated
 
     def feed(self, chunk: bytes) -> bytes:
+        return self._but_the_end(self._read(chunk))
+
+    def _but_the_end(self, shown: bytes) -> bytes:
+        if self.generated.error is not None:
+            shown = bytes_without_key(shown, self._key)
+        if shown and self._ends_itself and self.generated.finished:
+            shown, self._end = self._end, shown
+        return shown
+
+    def _read(self, chunk: bytes) -> bytes:
         payloads = self._parser.plain(chunk) if self._begun else None
         if payloads is None:
             return self._shown(self._parser.feed(chunk))
@@ -132,7 +147,7 @@ class UntouchedFlow:
         left = self._parser.close()
         if left is None or left.data is None:
             return b""
-        return self._shown([sse.Event(left.raw.rstrip(b"\r\n") + b"\n\n", left.data)])
+        return self._but_the_end(self._shown([sse.Event(left.raw.rstrip(b"\r\n") + b"\n\n", left.data)]))
 
     def _shown(self, events: list[sse.Event]) -> bytes:
         shown = b""
@@ -151,19 +166,19 @@ class UntouchedFlow:
 
     def ending(self) -> bytes:
         if self.generated.error is not None:
-            return b""  # its error event has been passed on; a [DONE] would call the answer whole
+            return self._end  # with its error event, if that was not passed on; a [DONE] would call the answer whole
         if not self.generated.finished:
             raise UpstreamError("the upstream broke off its stream", code="stream_broken")
         # A chat ends with [DONE] even where its provider leaves it out; other streams end as their upstream did.
-        return DONE if self.generated.done or self._call.mode in openai_body.STREAMS_WITH_USAGE else b""
+        return self._end + (DONE if self.generated.done or not self._ends_itself else b"")
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
         return b"data: " + error.encode(request_id) + b"\n\n"
 
 
-def _remember_refusal(channel_id: int) -> None:
-    """On a thread of the pool, which keeps no connection of its own."""
+async def remember_refusal(channel_id: int) -> None:
+    """A database that is away costs the next call of this channel a second try, too; this one has its answer."""
     try:
-        channels.record_refuses_stream_options(channel_id)
-    finally:
-        connections.close_all()
+        await in_database_thread(channels.record_refuses_stream_options, channel_id)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("channel #%d refuses stream_options, which could not be noted: %s", channel_id, error)

@@ -6,7 +6,6 @@ goes out before a hold is durable that covers it so far; what a response has use
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from accounts.callers import Caller
@@ -21,6 +20,7 @@ from relay.account import Account
 from relay.charging import generous
 from relay.errors import InsufficientQuota
 from relay.realtime.heard import Transcript
+from relay.threads import in_computing_thread
 from relay.types import Attempt, Call, Mode
 
 TRANCHE = 1024  # completion tokens by which a hold grows: 50 seconds of sound
@@ -89,7 +89,7 @@ class Tab:
         """As the same model is charged for at /v1/audio/transcriptions: by the tokens of what it wrote."""
         route = self._opened()[1].route
         model = transcript.model
-        tokens = await asyncio.to_thread(count_text, model, transcript.said)
+        tokens = await in_computing_thread(count_text, model, transcript.said)
         attempt = Attempt(route, model, self._prices.price(model, route.type, self._caller.group))
         account = self._new_account(Call(Mode.TRANSCRIPTION, self._call.path, "", "", "", b"", {}, model))
         try:

@@ -27,7 +27,7 @@ MOST = 20_000  # IDEMPOTENCY_MAX_BYTES of this server
 def house(
     module_database: Database, upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    settings = {"IDEMPOTENCY_MAX_BYTES": str(MOST), "IDEMPOTENCY_WAIT": "2", "RELAY_IDLE_TIMEOUT": "1"}
+    settings = {"IDEMPOTENCY_MAX_BYTES": str(MOST), "IDEMPOTENCY_WAIT": "2", "RELAY_IDLE_TIMEOUT": "3"}
     with server.running(module_database, 1, tmp_path_factory.mktemp("gateway"), settings) as gateway:
         gateway.add_channel(upstream_process.url, f"{MODEL},whisper-1,text-embedding-3-small")
         gateway.add_channel(upstream_process.url, "deepseek-chat", type=36)  # has no Responses API: it is translated

@@ -140,6 +140,45 @@ def test_a_call_that_ends_while_it_is_taken_for_dead_is_not_taken_over(
     assert found.request_id == one.request_id
 
 
+@pytest.mark.parametrize("least", [5_000, 0], ids=["refused", "busy"])
+def test_a_call_whose_hold_is_refused_with_its_settlement_keeps_no_answer(token: Token, least: int) -> None:
+    """Both come to the books in one batch, when the upstream was quicker than they: a repeat is a call of its own."""
+    post([hold(token, 900)])
+    which, one = wanted(token), hold(token, 5_000, least)
+    assert claim(which, one.request_id) is None
+
+    refused, settled = post([one, settlement(one, 5_000, keyed=kept(which))])
+
+    assert refused.verdict is settled.verdict is (Verdict.USER_SHORT if least else Verdict.BUSY)
+    with pytest.raises(StillRunning):
+        claim(which, new_id())
+    services.free(which.digests[0], one.request_id)
+    assert claim(which, new_id()) is None
+
+
+def test_a_claim_that_is_asked_for_again_after_its_commit_is_one_s_own(token: Token) -> None:
+    """The connection broke before the answer to the commit came."""
+    which = wanted(token)
+
+    assert claim(which, "mine") is None
+    assert claim(which, "mine") is None
+    with pytest.raises(StillRunning):
+        claim(which, "another")
+
+
+def test_a_call_that_waits_for_its_hold_keeps_its_key(token: Token, settings: Any) -> None:
+    """Until it is granted or refused, whatever the time to live of holds."""
+    settings.HOLD_TTL, settings.HOLD_WAIT = 5, 30
+    which = wanted(token)
+    assert claim(which, "waiting") is None
+
+    KeyedCall.objects.update(claimed_at=int(time.time()) - 29)
+    with pytest.raises(StillRunning):
+        claim(which, "repeat")
+    KeyedCall.objects.update(claimed_at=int(time.time()) - 33)
+    assert claim(which, "repeat") is None
+
+
 def test_a_lost_key_touches_nobody_else_in_its_batch(token: Token) -> None:
     other = key_of(person(1_000))
     lost, fine, keyless = hold(token, 60), hold(other, 60), hold(token, 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class House:
         """A new model on channels that behave so, the first one with the highest priority; known when this returns."""
         model = next(names)
         self.add(model, *channels, **common)
-        self.gateway.wait_until_routed(ROOT_TOKEN, f"{model}-whole")
+        self.gateway.wait_until_routed(ROOT_TOKEN, model)
         self.upstream.reset()
         return model
 
@@ -64,9 +65,7 @@ class House:
             fields: dict[str, Any] = {name: orders.pop(name) for name in named}
             values: dict[str, Any] = {"priority": -place, **common, **fields}
             base_url = values.pop("base_url", self.upstream.scripted(text=f"channel {place}", **orders))
-            # The last one carries a second name: who knows that knows the others, too, which are older.
-            carried = f"{model},{model}-whole" if place == len(channels) - 1 else model
-            self.gateway.add_channel(base_url, carried, **values)
+            self.gateway.add_channel(base_url, model, **values)
 
     def ask(self, model: str, **members: Any) -> Got:
         return ask(self.gateway, self.user, PATH, chat(model, **members))
@@ -89,12 +88,20 @@ def house(
             made.add(f"status-{status}", {"status": status}, {})
         for name, orders in (*FAILURES.items(), *STREAM_FAILURES.items()):
             made.add(name, orders, {})
-        gateway.wait_until_routed(ROOT_TOKEN, f"{name}-whole")
+        gateway.wait_until_routed(ROOT_TOKEN, name)
         yield made
 
 
 def said(got: Got) -> str:
     return str(got.json()["choices"][0]["message"]["content"])
+
+
+def test_who_waits_for_a_model_waits_for_all_its_channels(house: House) -> None:
+    model = house.model({})
+    for better in range(1, 4):
+        house.gateway.add_channel(house.upstream.scripted(text=f"channel {better}"), model, priority=better)
+        house.gateway.wait_until_routed(ROOT_TOKEN, model)
+        assert said(house.ask(model)) == f"channel {better}"
 
 
 class TestWhatIsRetried:
@@ -295,10 +302,70 @@ class TestBusyUpstreams:
         assert house.ask(model).status == 429
 
 
+class TestDearerChannels:
+    """The hold is made for the first channel; the next one may cost more, or not be able to make what was asked."""
+
+    def mapped(self, house: House, first: str, then: str, **orders: Any) -> str:
+        """A model that is `first` on a channel that fails, and `then` on the next one."""
+        model = next(names)
+        failing = house.upstream.scripted(status=500, **orders)
+        house.gateway.add_channel(failing, model, model_mapping=json.dumps({model: first}), priority=1)
+        mapping = json.dumps({model: then, f"{model}-whole": then})
+        house.gateway.add_channel(house.upstream.url, f"{model},{model}-whole", model_mapping=mapping)
+        house.gateway.wait_until_routed(ROOT_TOKEN, f"{model}-whole")
+        house.upstream.reset()
+        return model
+
+    @pytest.mark.parametrize("slow", [0, 150], ids=["held-with-its-charge", "held-before"])
+    def test_who_can_pay_for_it_is_answered_as_they_asked(self, house: House, slow: int) -> None:
+        model = self.mapped(house, "gpt-4o-mini", "gpt-4o", first_byte=slow)
+
+        assert house.ask(model, max_tokens=4000, n=4).status == 200
+        assert house.ask(model).status == 200
+
+        asked = [seen.json() for seen in house.upstream.seen() if seen.json()["model"] == "gpt-4o"]
+        assert [body.get("max_tokens") for body in asked] == [4000, None]
+
+    def test_who_cannot_gets_what_they_can_pay_for(self, house: House) -> None:
+        model = self.mapped(house, "gpt-4o-mini", "gpt-4o", first_byte=150)
+        account = house.gateway.new_user(8_000)  # 800 tokens of gpt-4o's answers; PreConsumedQuota asks for 500
+
+        assert ask(house.gateway, account, PATH, chat(model, max_tokens=1000)).status == 200
+
+        *_, last = house.upstream.seen()
+        assert last.json()["model"] == "gpt-4o"
+        assert 500 <= last.json()["max_tokens"] < 800
+
+    def test_what_it_cannot_make_is_refused_and_nothing_stays_held(self, house: House) -> None:
+        model = self.mapped(house, "dall-e-3", "dall-e-2")
+        account = house.gateway.new_user(PURSE)
+        body = {"model": model, "prompt": "a cat", "size": "1792x1024"}
+
+        got = ask(house.gateway, account, "/v1/images/generations", body)
+
+        assert (got.status, got.error["code"]) == (400, "size_not_supported")
+        assert len(house.upstream.seen()) == 1
+        books = house.gateway.books()
+        books.wait_settled(2)
+        assert (books.quota(account.id), books.logs(account.id)) == (PURSE, [])
+
+
+def test_without_a_maximum_no_more_is_generated_than_a_small_balance_pays_for(house: House) -> None:
+    model = house.model({}, model_mapping=json.dumps(dict.fromkeys(("x",), "gpt-4o-mini")))
+    account = house.gateway.new_user(1_000_000)
+
+    assert ask(house.gateway, account, PATH, chat(model)).status == 200
+    assert house.ask(model).status == 200
+
+    poor, rich = house.upstream.seen()
+    assert 4_000 < poor.json()["max_tokens"] < 4_200
+    assert "max_tokens" not in rich.json()
+
+
 def test_without_the_option_nothing_is_retried(house: House) -> None:
     house.gateway.operator("option", key="RetryTimes", value="0")
     try:
-        model = house.model({"status": 500}, {})  # who knows the model knows the option, which is older
+        model = house.model({"status": 500}, {})  # known when the option is, which is older
         assert house.ask(model).status == 500
         assert house.tried() == ["0"]
     finally:
