@@ -16,6 +16,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -167,7 +168,7 @@ def unpacked(archive: Path, beside: Path) -> Iterator[tuple[Manifest, Path]]:
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 manifest = _unpack(tar, folder)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise BadArchive(f"{archive} is not a whole archive ({type(error).__name__})") from None
@@ -187,7 +188,7 @@ def _unpack(tar: tarfile.TarFile, folder: Path) -> Manifest:
         content = left.pop(member.name, None)
         if content is None or not member.isfile() or member.size != content.bytes:
             raise BadArchive(f"{member.name} is not what the manifest says")
-        _write(_content(tar, member), folder / member.name)
+        write(_content(tar, member), folder / member.name)
         if checksum(folder / member.name) != content.sha256:
             raise BadArchive(f"{member.name} is damaged: its checksum is not the manifest's")
     if left:
@@ -201,7 +202,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
     return file
 
 
-def _write(source: Any, path: Path) -> None:
+def write(source: Any, path: Path) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         shutil.copyfileobj(source, file, PART)
         file.flush()

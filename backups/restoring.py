@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -46,6 +47,8 @@ def restore(source: Path, databases: Mapping[str, Path], secret_of_environment: 
         moves = [(folder / name, databases[alias]) for alias, name in reversed(DATABASES.items()) if alias in databases]
         if SECRET in manifest.files and not secret_of_environment:
             moves.insert(0, (folder / SECRET, target.parent / SECRET))
+        moves = [(new, old.resolve()) for new, old in moves]  # a symbolic link stays, and the volume it leads to
+        moves = [(_brought(new, old.parent, stack), old) for new, old in moves]
         mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         return manifest, [kept for new, old in moves for kept in _replace(new, old, mark)]
 
@@ -78,6 +81,17 @@ def _check_secret(folder: Path, beside: Path, secret_of_environment: str) -> Non
             f"the archive was written under another secret than {where} holds; without it no key and no password of a "
             "channel could be read. Set SESSION_SECRET to that one"
         )
+
+
+def _brought(new: Path, folder: Path, stack: ExitStack) -> Path:
+    """On the file system of `folder`, so that it can be put in place in one step. Before anything is put in place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if new.stat().st_dev == folder.stat().st_dev:
+        return new
+    beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".restore.", dir=folder))) / new.name
+    with new.open("rb") as source:
+        archive.write(source, beside)
+    return beside
 
 
 def _replace(new: Path, old: Path, mark: str) -> list[Path]:

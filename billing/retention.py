@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from audit.services import SYSTEM, Actor, record
-from billing.models import Log
+from billing.models import Log, LogType, UsageCatchUp
 from jobs.resting import Pause, with_rests
 from jobs.running import Context
 
@@ -43,6 +43,9 @@ def scheduled(context: Context) -> None:
 
 
 def _batches(before: int) -> Iterator[int]:
-    old = Log.objects.filter(created_at__lt=before).order_by("created_at").values_list("pk", flat=True)
+    passed = UsageCatchUp.objects.filter(pk=1).values_list("last_id", flat=True).first() or 0
+    waiting = {"type": LogType.CONSUME, "status": 0, "pk__gt": passed}  # for the sums of usage to take them up
+    rows = Log.objects.filter(created_at__lt=before).exclude(**waiting)
+    old = rows.order_by("created_at").values_list("pk", flat=True)
     while ids := list(old[:BATCH]):
         yield Log.objects.filter(pk__in=ids).delete()[0]

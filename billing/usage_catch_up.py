@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -79,14 +79,37 @@ def _add(rows: list[tuple[Any, ...]], seen: int, upto: int) -> bool:
         if not moved:
             return False
         if rows:
-            moments = [row[COLUMNS.index("created_at")] for row in rows]
-            UsageCatchUp.objects.filter(pk=1, newest__lt=max(moments)).update(newest=max(moments))
-            stale = Least(F("weeks_until"), monday_of(min(moments)))
-            UsageCatchUp.objects.filter(pk=1).update(weeks_until=stale)
-            with open_cursor() as cursor:
-                for table, period, length in PERIODS:
-                    upsert(cursor, table, period, _sums(rows, length))
+            _into_sums(rows)
     return True
+
+
+def add_late(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add those of these new lines whose numbers have been passed already, in the caller's transaction.
+
+    An import that brings older lines after newer ones gives them the numbers they had.
+    """
+    state = UsageCatchUp.objects.select_for_update().filter(pk=1).first()
+    if state is None:
+        return
+    usual = Log()
+    rows = [
+        tuple(line.get(column, getattr(usual, column)) for column in COLUMNS)
+        for line in lines
+        if line["id"] <= state.last_id and line["type"] == LogType.CONSUME
+    ]
+    if rows:
+        UsageCatchUp.objects.filter(pk=1).update(lines=F("lines") + len(rows))
+        _into_sums(rows)
+
+
+def _into_sums(rows: list[tuple[Any, ...]]) -> None:
+    moments = [row[COLUMNS.index("created_at")] for row in rows]
+    UsageCatchUp.objects.filter(pk=1, newest__lt=max(moments)).update(newest=max(moments))
+    stale = Least(F("weeks_until"), monday_of(min(moments)))
+    UsageCatchUp.objects.filter(pk=1).update(weeks_until=stale)
+    with open_cursor() as cursor:
+        for table, period, length in PERIODS:
+            upsert(cursor, table, period, _sums(rows, length))
 
 
 def _sums(rows: list[tuple[Any, ...]], length: int) -> Sums:

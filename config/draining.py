@@ -13,12 +13,13 @@ import logging
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
 ACCEPTING = 0.25  # seconds for what the kernel has taken in when new connections are shut out
 LINGER = 3  # seconds an idle connection stays open at the end; a balancer must give idle ones up sooner
-SO_ATTACH_FILTER = 26  # Linux, asm-generic/socket.h
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # Linux, asm-generic/socket.h
 # A classic BPF program over the TCP header: the byte of flags, of which SYN without ACK is a new connection.
 DROP_NEW = (
     (0x30, 0, 0, 13),  # load byte 13
@@ -56,3 +57,10 @@ def shut_out(listening: Iterable[socket.socket]) -> None:
             door.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
         except OSError as error:
             log.info("new connections cannot be shut out here (%s); the door closes at once", error.strerror)
+
+
+def let_in(listening: Iterable[socket.socket]) -> None:
+    """Undo `shut_out` of another worker, which left alone (a reload, a SIGTERM to it): the socket is ours, too."""
+    for door in listening:
+        with suppress(OSError):  # nobody has shut anybody out
+            door.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)

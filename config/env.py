@@ -61,9 +61,12 @@ def load_file(folder: Path | None = None) -> None:
     """Take over what `.env` in the folder (the working directory) sets and the environment does not."""
     path = (folder or Path.cwd()) / ".env"
     if path.is_file():
+        blank = {name: os.environ.pop(name) for name in list(os.environ) if not os.environ[name].strip()}
         before = set(os.environ)
         environ.Env.read_env(path)
         names = {*_listed(DOTENV), *(set(os.environ) - before)}
+        for name, value in blank.items():
+            os.environ.setdefault(name, value)
         os.environ[DOTENV] = ",".join(sorted(names))
 
 

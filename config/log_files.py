@@ -38,7 +38,9 @@ class DailyFile(logging.Handler):
             file = self._current(record.created)
             while line:  # a disk that is nearly full takes a part
                 line = line[os.write(file, line) :]
-        except OSError:
+        except RecursionError:  # as the handlers of the standard library
+            raise
+        except Exception:  # noqa: BLE001 (a line that cannot be written is told on stderr; whoever logs it goes on)
             self.handleError(record)
 
     def _current(self, moment: float) -> int:

@@ -59,19 +59,21 @@ def locked(alias: str) -> Iterator[None]:
 
 @contextmanager
 def _advisory_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Of a transaction on a connection of its own: a pooler of transactions gives each statement another session."""
     key = zlib.crc32(LOCK.encode())
-    with connection.cursor() as cursor:
-        deadline = time.monotonic() + LOCK_WAIT
-        while True:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-            if cursor.fetchone()[0]:
-                break
-            _wait_or_give_up(deadline)
+    own = connection.copy()
     try:
+        own.set_autocommit(False)
+        with own.cursor() as cursor:
+            deadline = time.monotonic() + LOCK_WAIT
+            while True:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+                if cursor.fetchone()[0]:
+                    break
+                _wait_or_give_up(deadline)
         yield
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+        own.close()  # which ends the transaction, and the lock with it
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from django.core import checks
 from django.db import DatabaseError, OperationalError, connections
 
 from accounts import services as accounts
+from accounts.names import PASSWORD_LENGTHS
 from accounts.refusals import BadPassword, BadRootToken
 from config.checks import TAG
 from config.logging import mask

@@ -59,6 +59,8 @@ class Server(UvicornServer):
             draining.shut_out(self._doors)
             await asyncio.sleep(draining.ACCEPTING)
             self.should_exit = True
+        elif DRAIN and not draining.under_way():
+            draining.let_in(self._doors)
         return await super().on_tick(counter)
 
 

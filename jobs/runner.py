@@ -48,6 +48,9 @@ class Runner:
             except (DatabaseError, InterfaceError) as error:
                 log.warning("jobs: the database cannot be read: %s", str(error).splitlines()[:1])
                 connections.close_all()
+            except Exception:  # the edge of this thread: without it nothing periodic happens until a restart
+                log.exception("jobs: what is due could not be begun")
+                connections.close_all()
             self._stopping.wait(LOOK)
         connections.close_all()
 
@@ -55,19 +58,23 @@ class Runner:
         """Begin what is due now; returns the runs that this process began."""
         leases.ensure([job.name for job in self._jobs])
         states = leases.states([job.name for job in self._jobs])
-        now = time.time()
+        now = leases.now()
+        ahead = now - time.time()
         begun: list[Run] = []
         coming: list[float] = []
         for job in self._jobs:
             due = job.due_at(states[job.name])
             if due is None:
                 continue
+            state = states[job.name]
+            if (state.started or state.first_seen) > now + leases.AHEAD:  # the clock has been set back since
+                due = now
             if due > now:
                 coming.append(due)
-            elif states[job.name].running:
+            elif state.running:
                 coming.append(now + LOOK)
-            elif run := running.start(job.name, job.load(), job.timeout, if_started=states[job.name].started):
+            elif run := running.start(job.name, job.load(), job.timeout, if_started=state.started):
                 begun.append(run)
-        self._next = min(coming, default=now + REREAD)
+        self._next = min(coming, default=now + REREAD) - ahead
         self._read_again = time.monotonic() + REREAD
         return begun

@@ -82,8 +82,15 @@ class Run:
     def begin(self) -> None:
         with _lock:
             _under_way.add(self)
-        self._worker.start()
-        self._keeper.start()
+        try:
+            self._keeper.start()
+            self._worker.start()
+        except RuntimeError:  # there are no more threads
+            self._ended.set()
+            with _lock:
+                _under_way.discard(self)
+            leases.finish(self._held, "failed: no more threads")
+            raise
 
     def wait(self, seconds: float | None = None) -> bool:
         """True when the work has ended and its end is written down."""
@@ -139,7 +146,8 @@ class Run:
     def _renewed(self) -> bool:
         try:
             kept = leases.renew(self._held, LEASE)
-        except (DatabaseError, InterfaceError):
+        except Exception:  # the edge of this thread; of a connection that died drivers raise more than their own errors
+            log.warning("job %s: its lease could not be renewed", self._held.name, exc_info=True)
             connections.close_all()
             return True  # not known to be lost; the next look will tell
         if not kept:

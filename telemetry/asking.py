@@ -39,9 +39,13 @@ class Question(Generic[T]):
             if now - self._answered < self._fresh:
                 return self._answer
             if self._asking is None:
-                self._asking, self._asked = Future(), now
-                # A daemon: a database that never answers must not keep the process from ending.
-                threading.Thread(target=self._run, args=(self._asking,), name=self._name, daemon=True).start()
+                asking: Future[T | None] = Future()
+                try:
+                    # A daemon: a database that never answers must not keep the process from ending.
+                    threading.Thread(target=self._run, args=(asking,), name=self._name, daemon=True).start()
+                except RuntimeError:  # there are no more threads: as passing as no more descriptors
+                    return None
+                self._asking, self._asked = asking, now
             asking, left = self._asking, max(0.0, self._asked + patience - now)
         try:
             return asking.result(left)

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, transaction
 
+from billing import usage_catch_up
 from billing.models import Log
 from importer.report import Sum
 from importer.tables.base import Context, reset_sequence
@@ -56,7 +57,9 @@ class Logs:
         for page in self._pages():
             here = self._stored(page)
             if new := [_read(Row(values, quiet)) for values in page if values["id"] not in here]:
-                _insert(self._alias, new)
+                with transaction.atomic():
+                    _insert(self._alias, new)
+                    usage_catch_up.add_late(new)
         reset_sequence(Log, using=self._alias)
 
     def account(self) -> None:

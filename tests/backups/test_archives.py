@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import tarfile
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,38 @@ def test_a_database_that_is_no_database_any_more_can_be_replaced(here: Path, the
     assert rows(there / "one-api.db") == ROWS
 
 
+def test_a_log_database_on_another_file_system_is_restored_with_the_rest(here: Path, there: Path) -> None:
+    made = backup(here, logs=database(here / "logs.db"))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as mounted:
+        if os.stat(mounted).st_dev == there.stat().st_dev:
+            pytest.skip("there is one file system only")
+        logs = Path(mounted, "logs.db")
+        with closing(sqlite3.connect(database(logs))) as other:
+            other.execute("DELETE FROM told")
+            other.commit()
+
+        _, kept = restoring.restore(made, {"default": there / "one-api.db", "logs": logs}, "")
+
+        assert (rows(there / "one-api.db"), rows(logs)) == (ROWS, ROWS)
+        assert [(path.parent, rows(path)) for path in kept] == [(Path(mounted), 0)]
+        assert {path.name for path in Path(mounted).iterdir()} <= {"logs.db", "logs.db.serve.lock", kept[0].name}
+
+
+def test_a_symbolic_link_stays_and_what_it_leads_to_is_replaced(here: Path, there: Path, tmp_path: Path) -> None:
+    made, volume = backup(here), tmp_path / "volume"
+    volume.mkdir()
+    (there / "one-api.db").symlink_to(database(volume / "one-api.db", secret="another"))
+    with closing(sqlite3.connect(volume / "one-api.db")) as other:
+        other.execute("DELETE FROM told")
+        other.commit()
+
+    _, kept = restoring.restore(made, {"default": there / "one-api.db"}, "")
+
+    assert (there / "one-api.db").readlink() == volume / "one-api.db"
+    assert rows(volume / "one-api.db") == ROWS
+    assert [(path.parent, rows(path)) for path in kept] == [(volume, 0)]
+
+
 def test_a_restore_is_refused_while_a_server_has_the_lock_or_anybody_the_database(here: Path, there: Path) -> None:
     made = backup(here)
     target = database(there / "one-api.db", secret="another")
@@ -234,6 +267,25 @@ def test_damage_is_found(here: Path, there: Path) -> None:
         with pytest.raises(BadArchive, match=message):
             restoring.restore(path, {"default": there / "one-api.db"}, "")
         assert not (there / "one-api.db").exists(), name
+
+
+def test_a_turned_byte_is_told_as_damage_wherever_it_is(here: Path, there: Path) -> None:
+    """But in the few that fill up, where the files are what they were."""
+    made = backup(here)
+    raw = made.read_bytes()
+    told: list[type[Exception]] = []
+    for place in range(40, len(raw) - 400, len(raw) // 80):
+        for turned in (0xFF, 0x10):
+            made.write_bytes(raw[:place] + bytes([raw[place] ^ turned]) + raw[place + 1 :])
+            try:
+                with archive.unpacked(made, there) as (manifest, folder):
+                    archive.check(manifest, folder, {"options.0001_initial"})
+            except Exception as error:  # noqa: BLE001  which it is, is what is looked at
+                told.append(type(error))
+
+    assert set(told) == {BadArchive}
+    assert len(told) > 100
+    assert list(there.iterdir()) == []
 
 
 def test_pages_that_contradict_each_other_are_found(here: Path, there: Path) -> None:

@@ -26,7 +26,7 @@ def by_the_clock() -> int:
 def test_no_statement_deletes_more_than_a_batch(purge: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "PURGE_BATCH", 3)
     monkeypatch.setattr(retention, "BATCH", 3)
-    Log.objects.bulk_create(Log(user_id=1, type=2, created_at=50) for _ in range(10))
+    Log.objects.bulk_create(Log(user_id=1, type=2, status=200, created_at=50) for _ in range(10))
     Log.objects.create(user_id=1, type=2, created_at=100)
 
     with CaptureQueriesContext(connection) as queries:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from api.models import RateWindow
 from audit.models import AuditEntry
 from billing import retention
-from billing.models import EntryKind, LedgerEntry, Log
+from billing.models import EntryKind, LedgerEntry, Log, UsageDay
+from billing.usage_catch_up import catch_up
 from jobs import leases, running
 from jobs.table import JOBS
 
@@ -22,10 +23,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DAY = retention.DAY
 
 
-def lines(count: int, days: float) -> None:
-    """Log lines written that many days ago."""
+def lines(count: int, days: float, status: int = 200) -> None:
+    """Log lines written that many days ago; those with a status are in the sums of usage."""
     written = int(time.time() - days * DAY)
-    Log.objects.bulk_create(Log(type=2, created_at=written, request_id=f"{days}-{n}") for n in range(count))
+    Log.objects.bulk_create(
+        Log(type=2, status=status, created_at=written, quota=7, request_id=f"{days}-{n}") for n in range(count)
+    )
 
 
 def run(name: str) -> dict[str, int]:
@@ -59,6 +62,19 @@ def test_lines_past_their_days_go_batch_by_batch_and_the_ledger_stays(settings, 
     assert LedgerEntry.objects.count() == 1
     entry = AuditEntry.objects.get(action="log.purge")
     assert (entry.actor_name, entry.detail["rows"]) == ("system", 25)
+
+
+def test_lines_stay_until_they_are_in_the_sums_of_usage():
+    lines(2, days=31, status=0)  # of an older version, or an import
+    lines(3, days=31)
+    assert retention.keep_days(30) == 3
+
+    assert catch_up(lambda _seconds: False) == 2
+    lines(1, days=31, status=0)
+
+    assert retention.keep_days(30) == 2
+    assert list(UsageDay.objects.values_list("requests", "quota")) == [(2, 14)]
+    assert Log.objects.count() == 1
 
 
 def test_nothing_to_delete_leaves_no_trace_in_the_audit():

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import threading
 import time
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from tests.config.test_serve import process
 from tests.ports import free_port
+from tests.server import descendants
 
 APPLICATION = """
-import asyncio
+import asyncio, os
 from config import draining
 
 async def application(scope, receive, send):
@@ -21,7 +27,8 @@ async def application(scope, receive, send):
             await receive()
             await send({"type": f"lifespan.{kind}.complete"})
         return
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    headers = [(b"content-length", b"5"), (b"x-worker", b"%d" % os.getpid())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0)
     await send({"type": "http.response.body", "body": b"leave" if draining.under_way() else b"stays"})
 """
@@ -51,13 +58,54 @@ def call_until_refused(port: int, outcomes: Counter[str]) -> None:
             connection.close()
 
 
-def test_a_node_that_leaves_loses_no_call(tmp_path):
-    (tmp_path / "leaves.py").write_text(APPLICATION)
-    port = free_port()
+def draining_node(folder: Path, port: int):
+    """Two workers that drain for a second."""
+    (folder / "leaves.py").write_text(APPLICATION)
     command = ["-m", "gunicorn", "leaves:application", "--bind", f"127.0.0.1:{port}", "--workers", "2"]
     command += ["--worker-class", "config.worker.Worker", "--logger-class", "config.worker.Logger"]
+    return process(folder, [*command, "--no-control-socket"], port, DRAIN_TIMEOUT="1")
+
+
+def worker_of_a_new_call(port: int) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
+        connection.request("POST", "/", b"paid")
+        answer = connection.getresponse()
+        answer.read()
+        return int(answer.getheader("x-worker") or 0)
+
+
+@pytest.mark.parametrize("who", ["all, for a reload", "one"])
+def test_workers_that_leave_while_the_node_stays_shut_nobody_out(tmp_path, who):
+    port = free_port()
+    with draining_node(tmp_path, port) as running:
+        served = worker_of_a_new_call(port)
+        leaving = {served} if who == "one" else set(descendants(running.pid))
+        if who == "one":
+            os.kill(served, signal.SIGTERM)
+        else:
+            running.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 60
+        while leaving & set(descendants(running.pid)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        after = 0
+        while not after:
+            assert time.monotonic() < end, "no new connection is accepted"
+            try:
+                after = worker_of_a_new_call(port)
+            except TimeoutError:
+                continue
+
+        assert after in descendants(running.pid)
+        assert after not in leaving
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+
+
+def test_a_node_that_leaves_loses_no_call(tmp_path):
+    port = free_port()
     outcomes: Counter[str] = Counter()
-    with process(tmp_path, [*command, "--no-control-socket"], port, DRAIN_TIMEOUT="1") as running:
+    with draining_node(tmp_path, port) as running:
         kept, streaming = (http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(2))
         before = asked(kept)
         callers = [threading.Thread(target=call_until_refused, args=(port, outcomes)) for _ in range(CALLERS)]

@@ -144,3 +144,14 @@ def test_the_secret_everybody_knows_counts_as_none(tmp_path):
 
     assert "counts as not set" in ended.stderr
     assert (tmp_path / "one-api.secret").exists()
+
+
+def test_an_empty_variable_leaves_the_one_in_the_file(tmp_path):
+    (tmp_path / ".env").write_text("SESSION_SECRET=a secret that is long enough to be taken seriously\nPORT=http\n")
+
+    ended = start(tmp_path, SESSION_SECRET="", PORT=" ")
+    assert ended.stderr == "PORT: 'http' is not a whole number. Example: PORT=3000\n"
+
+    ended = start(tmp_path, SESSION_SECRET="", PORT="3000")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".env"]

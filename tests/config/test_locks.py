@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,17 @@ from accounts.models import User
 from config import migrating, startup
 from config.migrating import StillMigrating, locked
 from config.startup import CannotStart
+from tests.databases import Database
+from tests.server import ENVIRONMENT, INHERITED, ROOT
+
+HOLDER = """
+import sys, django
+django.setup()
+from config.migrating import locked
+with locked("default"):
+    print("in", flush=True)
+    sys.stdin.read()
+"""
 
 
 def apart(work: Callable[[], Any], times: int = 1) -> list[Future[Any]]:
@@ -44,6 +59,54 @@ def test_while_one_prepares_nobody_else_does(monkeypatch: pytest.MonkeyPatch) ->
         (refused,) = apart(enter)
     assert isinstance(refused.exception(), StillMigrating)
     assert apart(enter)[0].result() == "in"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_lock_is_not_of_the_session_that_works_under_it() -> None:
+    """Behind a pooler of transactions that session changes from statement to statement."""
+    if connection.vendor != "postgresql":
+        pytest.skip("of PostgreSQL")
+    query = (
+        "SELECT l.pid = pg_backend_pid(), a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.locktype = 'advisory' AND a.datname = current_database()"
+    )
+    with locked("default"), connection.cursor() as cursor:
+        cursor.execute(query)
+        held = cursor.fetchall()
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        left = cursor.fetchall()
+
+    assert (held, left) == ([(False, "idle in transaction")], [])
+
+
+@pytest.mark.parametrize("end", ["killed", "ended"])
+def test_who_waits_comes_in_when_the_holder_is_gone(database: Database, tmp_path: Path, end: str) -> None:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    settings = {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": str(ROOT)}
+    environment = {**inherited, **ENVIRONMENT, **database.environment, **settings}
+
+    def holder() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", HOLDER],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with holder() as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "in\n"
+        with holder() as second:
+            if end == "killed":
+                first.kill()
+            first.communicate(timeout=60)  # closes its input
+            told, _ = second.communicate(timeout=60)
+
+    assert (told, second.returncode) == ("in\n", 0)
+    assert (first.returncode == 0) == (end == "ended")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -87,7 +87,7 @@ def test_calls_and_limits_go_on_without_redis(pair: Pair, upstream: FakeUpstream
     else:
         pair.redis.signal(signal.SIGSTOP)
     try:
-        with httpx.Client() as client:
+        with httpx.Client(timeout=30) as client:
             for node in (pair.master, pair.slave):
                 node.wait_until_routed(ROOT_TOKEN, model)
             changed = pair.master.api("PUT", "/api/option/", json={"key": "SystemName", "value": fault})
@@ -97,7 +97,7 @@ def test_calls_and_limits_go_on_without_redis(pair: Pair, upstream: FakeUpstream
                 for place in range(22)
             ]
         time.sleep(KNOWN)
-        name = httpx.get(f"{pair.slave.base_url}/api/status").json()["data"]["system_name"]
+        name = httpx.get(f"{pair.slave.base_url}/api/status", timeout=30).json()["data"]["system_name"]
     finally:
         if fault == "killed":
             pair.redis.start()
@@ -128,17 +128,17 @@ def test_calls_and_limits_go_on_without_redis(pair: Pair, upstream: FakeUpstream
     ],
 )
 def test_a_slave_sends_strangers_to_the_frontend(pair: Pair, method: str, path: str, place: str) -> None:
-    answer = httpx.request(method, pair.slave.base_url + path)
+    answer = httpx.request(method, pair.slave.base_url + path, timeout=30)
 
     assert (answer.status_code, answer.headers["location"]) == (301, FRONTEND + place)
 
 
 def test_a_slave_answers_what_is_an_api(pair: Pair) -> None:
-    assert httpx.get(f"{pair.slave.base_url}/api/status").json()["success"]
+    assert httpx.get(f"{pair.slave.base_url}/api/status", timeout=30).json()["success"]
     assert pair.slave.call(ROOT_TOKEN, "GET", "/v1/models")[0] == 200
     assert pair.slave.call(ROOT_TOKEN, "POST", PATH, {"model": "none", "messages": []})[0] in (400, 503)
 
 
 def test_a_master_shows_its_own_pages(pair: Pair) -> None:
-    assert httpx.get(f"{pair.master.base_url}/login").status_code == 200
-    assert httpx.get(f"{pair.master.base_url}/v1/nothing").status_code == 404
+    assert httpx.get(f"{pair.master.base_url}/login", timeout=30).status_code == 200
+    assert httpx.get(f"{pair.master.base_url}/v1/nothing", timeout=30).status_code == 404

@@ -63,7 +63,7 @@ def test_a_given_password_is_not_printed(settings):
 def test_a_password_that_is_too_short_stops_the_start(settings):
     settings.INITIAL_ROOT_PASSWORD = "short"
 
-    with pytest.raises(startup.CannotStart, match="INITIAL_ROOT_PASSWORD"):
+    with pytest.raises(startup.CannotStart, match=r"^INITIAL_ROOT_PASSWORD: a password has \d+ to \d+ characters\.$"):
         startup.seed_root()
 
 
@@ -93,6 +93,22 @@ def test_redis_variables_without_redis_are_told(settings):
 
     settings.REDIS = parse("redis://h", "", "")
     assert [found.id for found in checks.redis_variables_belong_together()] == ["config.W004"]
+
+
+@pytest.mark.parametrize(
+    ("wait", "live", "hours", "fits"),
+    [(30, 60, 24, True), (58, 60, 24, True), (59, 60, 24, False), (60, 60, 24, False), (600, 60, 0, True)],
+)
+def test_no_call_waits_for_its_hold_until_its_key_is_lost(settings, wait, live, hours, fits):
+    settings.HOLD_WAIT, settings.HOLD_TTL, settings.IDEMPOTENCY_HOURS = wait, live, hours
+    assert [found.id for found in checks.holds_fit()] == ([] if fits else ["config.E009"])
+
+
+def test_settings_that_do_not_fit_refuse_the_start_in_one_line(settings):
+    settings.HOLD_WAIT, settings.HOLD_TTL = 30, 20
+
+    with pytest.raises(startup.CannotStart, match=r"^HOLD_WAIT \(30 s\) is too long .* Set HOLD_WAIT to 18 at most"):
+        startup._run_checks()
 
 
 @pytest.mark.parametrize(("token", "fits"), [("a" * 48, True), ("sk-abc", True), ("a" * 49, False), ("a-b", False)])

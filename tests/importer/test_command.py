@@ -96,6 +96,7 @@ def test_from_each_kind_of_database_into_each(kind: str, operator: Operator, tmp
     assert operator.database.value("SELECT SUM(quota) FROM logs") == 9 * 7
 
 
+@pytest.mark.timeout(600)
 def test_cut_off_in_the_middle_and_run_again(operator: Operator, tmp_path: Path):
     with one_api.made(tmp_path / "old") as old:
         one_api.fill(old, users=1_200, tokens=3_000, channels=60, logs=40_000)
@@ -104,6 +105,7 @@ def test_cut_off_in_the_middle_and_run_again(operator: Operator, tmp_path: Path)
         deadline = time.monotonic() + PATIENCE
         while not seen and process.poll() is None and time.monotonic() < deadline:
             seen = operator.database.value("SELECT COUNT(*) FROM logs")
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert 0 < operator.database.value("SELECT COUNT(*) FROM logs") < 40_000
@@ -116,6 +118,7 @@ def test_cut_off_in_the_middle_and_run_again(operator: Operator, tmp_path: Path)
     assert report["broken_books"] == []
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_cut_off_between_batches_of_users(batches: int, here: Operator, tmp_path: Path):
     """Killed as soon as one, two or three batches of users are there: root came with the first."""
@@ -127,6 +130,7 @@ def test_cut_off_between_batches_of_users(batches: int, here: Operator, tmp_path
         while process.poll() is None and time.monotonic() < deadline:
             if here.database.value("SELECT COUNT(*) FROM users") >= batches * 500:
                 break
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
 

@@ -9,7 +9,8 @@ from django.test import Client
 from accounts import callers
 from accounts.models import Role, Token, User
 from accounts.services import find_by_access_token, seed_root
-from billing.models import EntryKind, LedgerEntry, Log
+from billing.models import EntryKind, LedgerEntry, Log, UsageDay, UsageHour
+from billing.usage_catch_up import catch_up
 from channels_app.models import Ability, Channel
 from importer.report import Report
 from options import services as options
@@ -68,6 +69,24 @@ def test_each_balance_is_one_opening_entry(small: OldDatabase, bring: Import):
 
     assert list(LedgerEntry.objects.filter(user_id=3).values_list("kind", "amount")) == [(EntryKind.OPENING, 3_000)]
     assert report.broken_books == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("added_between", [True, False])
+def test_lines_brought_later_are_in_the_sums_of_usage(small: OldDatabase, bring: Import, added_between: bool):
+    def added() -> int:
+        return catch_up(lambda _seconds: False)
+
+    assert bring(small, log_limit=5).ok
+    if added_between:
+        assert added() == 5
+    assert bring(small).ok
+    assert bring(small).ok
+    assert added() == (0 if added_between else 20)
+
+    for sums in (UsageHour, UsageDay):
+        rows = list(sums.objects.values_list("requests", "quota"))
+        assert [sum(column) for column in zip(*rows, strict=True)] == [20, 140]
 
 
 def test_an_imported_user_signs_in_with_the_old_password(small: OldDatabase, bring: Import):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from jobs import leases
 from jobs.models import Lease
@@ -82,3 +83,32 @@ def test_of_sixteen_at_once_one_wins():
         won = list(threads.map(ask, range(16)))
 
     assert won.count(True) == 1
+
+
+def test_moments_are_those_of_the_database_server(monkeypatch):
+    if connection.vendor == "sqlite":
+        pytest.skip("the file is on this machine")
+    before = leases.now()
+    monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 5.0))  # a node whose clock is wrong
+
+    held = leases.acquire("sweep", 30)
+    assert held is not None
+    leases.start(held)
+
+    state = leases.state("sweep")
+    assert state.running
+    assert before <= state.first_seen <= state.started
+    assert leases.acquire("sweep", 30) is None
+
+
+def test_a_dead_holder_whose_clock_was_ahead_loses_its_lease(monkeypatch):
+    right = leases.now
+    with monkeypatch.context() as ahead:
+        ahead.setattr(leases, "now", lambda: right() + 3600)
+        dead = leases.acquire("sweep", 30)
+        assert leases.state("sweep").running
+    assert dead is not None
+
+    assert not leases.state("sweep").running
+    assert leases.acquire("sweep", 30) is not None
+    assert not leases.renew(dead, 30)

@@ -138,6 +138,71 @@ def test_work_whose_lease_was_taken_is_asked_to_stop(monkeypatch):
     assert state.outcome == ""  # not its to write any more
 
 
+@pytest.mark.parametrize("column", ["first_seen", "last_run_started"])
+def test_a_clock_that_was_ahead_does_not_stop_a_job(column):
+    now = int(time.time())
+    Lease.objects.create(name="one", **{"first_seen": now - 600, column: now + 365 * 86_400})
+    runner = Runner([job("note")])
+
+    (run,) = runner.look()
+
+    assert run.wait(5)
+    assert runner.look() == []
+    assert calls == ["one"]
+    assert leases.state("one").started < now + 3600
+
+
+@pytest.mark.parametrize("kind", ["job", "lease"])
+def test_a_thread_that_cannot_start_ends_its_run_and_neither_the_others_nor_what_comes_later(monkeypatch, kind):
+    make_due("one")
+    make_due("two")
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == f"{kind} one":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    runner = Runner([job("note"), job("note", name="two")])
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        runner.start()
+        end = time.monotonic() + 30
+        while calls != ["two"]:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        runner.stop()
+
+    state = leases.state("one")
+    assert (state.running, state.outcome) == (False, "failed: no more threads")
+    again = running.start("one", note, 60)
+    assert again is not None
+    assert again.wait(5)
+    assert calls == ["two", "one"]
+
+
+def test_a_lease_that_cannot_be_renewed_for_a_moment_is_renewed_later(monkeypatch):
+    monkeypatch.setattr(running, "RENEWAL", 0.05)
+    renew, asked, renewed = leases.renew, threading.Event(), threading.Event()
+
+    def at_the_second_time(held: leases.Held, seconds: int) -> bool:
+        if not asked.is_set():
+            asked.set()
+            raise ValueError("I/O operation on closed file")  # what a driver may say of a connection that died
+        kept = renew(held, seconds)
+        renewed.set()
+        return kept
+
+    monkeypatch.setattr(leases, "renew", at_the_second_time)
+    run = running.start("one", wait, 60)
+    assert run is not None
+
+    assert renewed.wait(30)
+    gate.set()
+    assert run.wait(30)
+    assert run.outcome == leases.OK
+
+
 def test_a_period_in_minutes(settings):
     settings.CHANNEL_TEST_FREQUENCY = 5
     assert minutes("CHANNEL_TEST_FREQUENCY")() == 300

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Event
+from threading import Event, Thread
 
+import pytest
 from django.db import OperationalError
 
 from telemetry.asking import Question
@@ -39,3 +40,15 @@ def test_a_database_that_is_away_is_no_answer():
         raise OperationalError
 
     assert Question("tests", ask, fresh=60).answer(5) is None
+
+
+def test_a_thread_that_cannot_start_is_no_answer_and_the_next_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    question = Question("tests", lambda: 7, fresh=60)
+    with monkeypatch.context() as short:
+        short.setattr(Thread, "start", refuse)
+        assert question.answer(5) is None
+
+    assert question.answer(30) == 7

@@ -89,7 +89,7 @@ async def test_the_probes_ask_for_nothing_and_take_no_other_method(monkeypatch):
 
 
 async def test_what_is_missing_is_named(monkeypatch):
-    worker = SimpleNamespace(snapshot=None, stopping=True)
+    worker = SimpleNamespace(snapshot=None, stopping=True, books=SimpleNamespace(alive=True))
     monkeypatch.setattr(readiness.writable, "answer", lambda patience: None)
     ledger.failed(away=True, in_a_row=readiness.FAILING)
 
@@ -101,3 +101,12 @@ async def test_what_is_missing_is_named(monkeypatch):
     assert status == 503
     assert json.loads(body) == {"status": "not ready", "missing": ["stopping", "snapshot", "books", "database"]}
     assert (await ask("/readyz", worker=worker))[0] == 200
+
+
+async def test_a_worker_whose_books_have_died_is_not_ready(monkeypatch):
+    worker = SimpleNamespace(snapshot=object(), stopping=False, books=SimpleNamespace(alive=False))
+    monkeypatch.setattr(readiness.writable, "answer", lambda patience: True)
+
+    status, body = await ask("/readyz", worker=worker)
+
+    assert (status, json.loads(body)["missing"]) == (503, ["books"])

@@ -152,3 +152,13 @@ def test_a_file_that_somebody_moved_is_made_anew(tmp_path):
 
     assert (tmp_path / "moved").read_text() == "before\n"
     assert (tmp_path / "oneapi.log").read_text() == "after\n"
+
+
+def test_a_slip_in_a_log_call_is_told_on_stderr_and_harms_nobody(tmp_path, capsys):
+    handler = DailyFile(str(tmp_path), one_file=True)
+    handler.emit(record("%d items", "three"))
+    handler.emit(record("after"))
+    handler.close()
+
+    assert (tmp_path / "oneapi.log").read_text() == "after\n"
+    assert "%d items" in capsys.readouterr().err

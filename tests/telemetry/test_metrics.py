@@ -59,6 +59,7 @@ def test_counts_equal_the_calls_made(node: Gateway, upstream: FakeUpstream) -> N
         f"{node.base_url}/v1/chat/completions",
         json=body(stream=True),
         headers={"Authorization": f"Bearer sk-{account.key}"},
+        timeout=30,
     ) as answer:
         answer.read()
     until(lambda: value(figures(node.base_url), "one_api_calls_in_flight") == 0)
@@ -121,9 +122,10 @@ def test_open_streams_are_told_and_a_caller_who_leaves_is_counted_as_such(
 
     headers = {"Authorization": f"Bearer sk-{account.key}"}
     address = f"{node.base_url}/v1/chat/completions"
-    with httpx.stream("POST", address, json=body("gpt-4o", stream=True), headers=headers) as answer:
+    with httpx.stream("POST", address, json=body("gpt-4o", stream=True), headers=headers, timeout=30) as answer:
         assert answer.status_code == 200
-        next(answer.iter_bytes())
+        pieces = answer.iter_bytes()  # kept: one that is dropped closes the connection
+        next(pieces)
         assert value(figures(node.base_url), "one_api_streams_open") == 1
 
     until(lambda: value(figures(node.base_url), "one_api_streams_open") == 0)
@@ -157,16 +159,16 @@ def test_the_page_and_the_probe_of_life_answer_while_the_database_is_away(node: 
     """What stands in the way of whoever opens the database is a folder of its name."""
     path = Path(node.database.name)
     hidden = path.with_suffix(".hidden")
-    assert httpx.get(f"{node.base_url}/readyz").status_code == 200
+    assert httpx.get(f"{node.base_url}/readyz", timeout=30).status_code == 200
     path.rename(hidden)
     path.mkdir()
     try:
-        until(lambda: httpx.get(f"{node.base_url}/readyz").json().get("missing") == ["database"])
+        until(lambda: httpx.get(f"{node.base_url}/readyz", timeout=30).json().get("missing") == ["database"])
         told = without_database(node)
         assert ("one_api_holds_open", ()) not in told
         assert value(told, "one_api_calls_begun_total") > 0
-        assert httpx.get(f"{node.base_url}/healthz").json() == {"status": "ok"}
+        assert httpx.get(f"{node.base_url}/healthz", timeout=30).json() == {"status": "ok"}
     finally:
         path.rmdir()
         hidden.rename(path)
-    until(lambda: httpx.get(f"{node.base_url}/readyz").status_code == 200)
+    until(lambda: httpx.get(f"{node.base_url}/readyz", timeout=30).status_code == 200)

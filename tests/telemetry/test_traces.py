@@ -35,7 +35,7 @@ def test_a_call_is_one_trace_that_goes_on_from_its_caller(
     headers = {"Authorization": f"Bearer sk-{account.key}", "traceparent": f"00-{TRACE}-{PARENT}-01", "baggage": "a=b"}
     body = {"model": MODEL, "messages": [{"role": "user", "content": "a secret prompt"}]}
 
-    answer = httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers)
+    answer = httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers, timeout=30)
 
     assert answer.status_code == 200
     until(lambda: "settle" in of_trace(receiver) and "POST /v1/chat/completions" in of_trace(receiver))
@@ -70,7 +70,7 @@ def test_a_failed_attempt_is_a_span_of_its_own(node: Gateway, upstream: FakeUpst
     headers = {"Authorization": f"Bearer sk-{account.key}", "traceparent": f"00-{trace}-{PARENT}-01"}
     body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}
 
-    assert httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers).status_code == 503
+    assert httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers, timeout=30).status_code == 503
 
     until(lambda: "chat gpt-4.1-mini" in of_trace(receiver, trace))
     attempt = of_trace(receiver, trace)["chat gpt-4.1-mini"]
@@ -85,7 +85,7 @@ def test_the_log_of_the_node_is_json_and_names_the_request(node: Gateway, upstre
     node.wait_until_routed(account.key, "gpt-4.1-nano")
     body = {"model": "gpt-4.1-nano", "messages": [{"role": "user", "content": "Hello"}]}
     headers = {"Authorization": f"Bearer sk-{account.key}"}
-    answer = httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers)
+    answer = httpx.post(f"{node.base_url}/v1/chat/completions", json=body, headers=headers, timeout=30)
 
     files = list((node.folder / "logs").glob("oneapi-*.log"))
     lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
