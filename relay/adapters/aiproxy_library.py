@@ -22,6 +22,8 @@ class AIProxyLibrary(Adapter):
 
     async def prepare(self, job: Job, outside: Outside) -> Outgoing:
         chat = chat_of(job.request, NAME)
+        if chat.tools or (chat.output is not None and chat.output.kind != "text"):
+            raise BadRequest(f"{NAME} calls no tools and answers in plain text alone")
         query = _query(chat)
         body = {
             "model": job.model,

@@ -132,12 +132,18 @@ class LinesReader(Reader):
     LONGEST = sse.MAX_EVENT
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # of the last line; joined once, for a long one comes in hundreds of pieces
+        self._size = 0
         self.ended = False
 
     def feed(self, chunk: bytes) -> list[Event]:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > self.LONGEST or any(map(too_heavy, lines)):
+        lines: list[bytes] = []
+        if b"\n" in chunk:
+            *lines, chunk = b"".join([*self._rest, chunk]).split(b"\n")
+            self._rest, self._size = [], 0
+        self._rest.append(chunk)
+        self._size += len(chunk)
+        if self._size > self.LONGEST or any(map(too_heavy, lines)):
             raise sse.EventTooLong
         events: list[Event] = []
         for line in lines:
@@ -146,7 +152,7 @@ class LinesReader(Reader):
         return events
 
     def close(self) -> list[Event]:
-        rest, self._rest = self._rest, b""
+        rest, self._rest = b"".join(self._rest), []
         events = self.line(rest) if rest.strip() else []
         return events if self.ended else [*events, broken_off()]
 
@@ -164,6 +170,7 @@ class Adapter(ABC):
 
     requests: tuple[type[Request], ...] = (Chat,)
     takes_urls = True  # False: pictures, sounds and files must be given as bytes
+    longest_name = 64  # characters of a tool's name
 
     def takes_url(self, url: str) -> bool:
         """Whether media may be named by this address; else they are fetched, and given as bytes."""

@@ -14,6 +14,7 @@ from relay.adapters.base import Adapter, Job, Outgoing, Outside, Reader
 from relay.adapters.named_events import NamedEventsReader
 from relay.adapters.shape import Json, chunk, clamped, mapping, number, text
 from relay.adapters.stream_or_document import StreamOrDocument
+from relay.adapters.told_form import with_form_told
 from relay.adapters.usual import chat_of, posted, reported
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Event, Failed, Finished, FinishReason, Started, TextPiece, ThoughtPiece
@@ -36,7 +37,7 @@ class Coze(Adapter):
         body: Json = {
             "bot_id": job.model.removeprefix("bot-"),
             "user_id": job.route.config.get("user_id") or chat.user or "user",
-            "additional_messages": _messages(chat),
+            "additional_messages": _messages(with_form_told(chat)),
             "stream": True,
             "auto_save_history": False,
         }

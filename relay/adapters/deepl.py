@@ -27,6 +27,8 @@ class DeepL(Adapter):
         chat = chat_of(job.request, NAME)
         if chat.tools:
             raise BadRequest(f"{NAME} translates and calls no tools")
+        if chat.output is not None and chat.output.kind != "text":
+            raise BadRequest(f"{NAME} answers in plain text alone")
         body: Json = {"text": [_last_text(chat)], "target_lang": target(job.model)}
         body |= {name: chat.extra[name] for name in PASSED if chat.extra.get(name) is not None}
         outgoing = posted(job, "/v2/translate", body, scheme="DeepL-Auth-Key")

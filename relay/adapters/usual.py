@@ -13,6 +13,8 @@ from relay.upstream_errors import normalise
 
 Json = dict[str, Any]
 
+RELABELLED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+
 
 def posted(job: Job, path: str, document: Json, *, stream: bool = False, scheme: str = "Bearer") -> Outgoing:
     """A JSON document for `path` below the channel's address, with its key as the credential."""
@@ -37,6 +39,19 @@ def texts_of(inputs: list[str | list[int]], name: str) -> list[str]:
     if any(not isinstance(item, str) for item in inputs):
         raise BadRequest(f"input must be text: {name} takes no token ids")
     return [item for item in inputs if isinstance(item, str)]
+
+
+def stops_of(chat: Chat, most: int, name: str) -> list[str]:
+    """What ends an answer. Raises BadRequest for more than `most`: which of them can be left out nobody knows here."""
+    if len(chat.stop) > most:
+        raise BadRequest(f"stop: {name} takes at most {most} {'sequence' if most == 1 else 'sequences'}")
+    return chat.stop
+
+
+def mime_of(media: Media) -> str:
+    """Its type without parameters, by the name that is registered; "" where none is given."""
+    mime = media.mime.partition(";")[0].strip().lower()
+    return RELABELLED.get(mime, mime)
 
 
 def bytes_of(media: Media) -> str:

@@ -9,11 +9,12 @@ import orjson
 from relay.adapters.base import Adapter, Job, UpstreamAnswer
 from relay.dialects.base import Dialect, Writer
 from relay.errors import BadRequest, RelayError, UpstreamError
-from relay.neutral.events import Counted, Event, Failed, Started, fold
+from relay.neutral.events import Counted, Event, Failed, Pictures, Started, fold
 from relay.neutral.request import Chat, Request, Text
 from relay.outside import Outside
 from relay.passages.base import Flow, Headers, Passage
 from relay.passages.events import note
+from relay.passages.names import Names
 from relay.types import Attempt, Call, Generated
 
 JSON: Headers = [(b"content-type", b"application/json; charset=utf-8")]
@@ -31,6 +32,7 @@ class Translated(Passage):
         if not isinstance(request, adapter.requests):
             name = attempt.route.provider.name
             raise UpstreamError(f"{name} channels do not serve {call.mode}", status=400, code="unsupported_mode")
+        self._names = Names(request, adapter.longest_name)
         self._job = Job(attempt.route, attempt.model, call.model, request, call.headers)
 
     async def open(self) -> UpstreamAnswer:
@@ -56,19 +58,21 @@ class Translated(Passage):
         return True  # a reader also knows the documents by which its upstream refuses a stream
 
     def flow(self) -> Flow:
-        return TranslatedFlow(self._adapter, self._dialect, self._job, self._call)
+        return TranslatedFlow(self._adapter, self._dialect, self._job, self._call, self._names)
 
     def whole(self, answer: UpstreamAnswer, body: bytes) -> tuple[Generated, bytes, Headers]:
         generated = Generated(finished=True)
         read = self._adapter.read(self._job, body)
         if not isinstance(read, list):
             generated.usage = read.usage
+            if isinstance(read, Pictures) and self._call.max_tokens:  # those that were drawn are paid for
+                self._call.max_tokens = min(self._call.max_tokens, len(read.pictures))
             return generated, self._dialect.whole(self._call, read), JSON
         for event in read:
             note(generated, event)
         if generated.error is not None:
             raise generated.error
-        return generated, self._dialect.whole(self._call, fold(read)), JSON
+        return generated, self._dialect.whole(self._call, fold(map(self._names.restored, read))), JSON
 
 
 def _adapted(request: Request, attempt: Attempt) -> Request:
@@ -85,7 +89,8 @@ def _adapted(request: Request, attempt: Attempt) -> Request:
 class TranslatedFlow:
     ends_at_error = True
 
-    def __init__(self, adapter: Adapter, dialect: Dialect, job: Job, call: Call) -> None:
+    def __init__(self, adapter: Adapter, dialect: Dialect, job: Job, call: Call, names: Names) -> None:
+        self._names = names
         self._reader = adapter.reader(job)
         self._writer: Writer = dialect.writer(call)
         self._held_back = b""  # a beginning alone is not sent: an answer that has begun cannot be tried elsewhere
@@ -113,7 +118,7 @@ class TranslatedFlow:
             note(self.generated, event)
             if isinstance(event, Failed):
                 break
-            written += self._writer.write(event)
+            written += self._writer.write(self._names.restored(event))
             self._begun = self._begun or not isinstance(event, Started | Counted)
         if not self._begun:
             self._held_back += written

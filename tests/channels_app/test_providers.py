@@ -62,7 +62,7 @@ def test_knows_the_paths_that_differ(channel_type: int, mode: str, path: str) ->
 def test_mistral_is_never_sent_what_it_refuses() -> None:
     mistral = PROVIDERS[28]
     assert not mistral.stream_usage
-    assert mistral.refuses == ("stream_options", "messages.name")
+    assert mistral.refuses == ("stream_options", "messages.name", "messages.call_ids")
     assert "messages.reasoning_content" not in mistral.knows
     assert dict(mistral.renames) == {"max_completion_tokens": "max_tokens"}
 

@@ -45,3 +45,34 @@ def test_reads_them_by_the_names_of_responses_and_transcripts_too() -> None:
 
 def test_details_alone_are_no_usage() -> None:
     assert usage_of({"usage": {"prompt_tokens": 0, "completion_tokens": 0, **NOTHING}}) is None
+
+
+@pytest.mark.parametrize(
+    ("total", "reasoning", "completion"),
+    [
+        (14_428, 2_809, 4_308),  # xAI
+        (11_619, 809, 1_499),  # OpenAI: they are part of the completion
+        (11_619, 2_809, 1_499),  # a total that knows nothing of them
+        (14_429, 2_809, 1_499),  # nor is it this sum
+        (None, 2_809, 1_499),
+    ],
+)
+def test_thoughts_beside_the_completion_are_billed_where_the_total_says_so(
+    total: int | None, reasoning: int, completion: int
+) -> None:
+    """Grok's `total_tokens` is the sum of the three.
+
+    https://docs.x.ai/docs/guides/reasoning;
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/grok/capabilities/reasoning ("separated
+    from the completion_tokens").
+    """
+    told = {
+        "prompt_tokens": 10_120,
+        "completion_tokens": 1_499,
+        **({} if total is None else {"total_tokens": total}),
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+    usage = usage_of({"usage": told})
+
+    assert usage == Usage(10_120, completion, reasoning_tokens=min(reasoning, completion))

@@ -22,6 +22,7 @@ class Anthropic(Adapter):
     """One stateless instance serves every channel."""
 
     requests = (Chat,)
+    longest_name = 128
 
     def takes_url(self, url: str) -> bool:
         """It opens https alone (https://platform.claude.com/docs/en/build-with-claude/vision)."""

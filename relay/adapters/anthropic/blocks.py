@@ -9,11 +9,11 @@ import base64
 import binascii
 import re
 
+from relay.adapters.usual import mime_of
 from relay.errors import BadRequest
 from relay.neutral.request import Json, Media, Part, Text, Thought, ToolCall, ToolResult, load_arguments
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-RELABELLED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 PDF = "application/pdf"
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -70,8 +70,7 @@ def _result(result: ToolResult) -> Json:
 
 
 def _media(media: Media) -> Json:
-    mime = media.mime.partition(";")[0].strip().lower()
-    mime = RELABELLED.get(mime, mime)
+    mime = mime_of(media)
     if media.url and not media.url.startswith("https://"):
         raise BadRequest("Anthropic's protocol takes https addresses only")
     if media.kind == "image":

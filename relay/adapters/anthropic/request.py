@@ -169,6 +169,7 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     result = {name: closed(value) for name, value in schema.items()}
-    if result.get("type") == "object":
+    kind = result.get("type")
+    if kind == "object" or (isinstance(kind, list) and "object" in kind):
         result.setdefault("additionalProperties", False)
     return result

@@ -7,6 +7,8 @@ address. User and assistant take turns, a turn calls one function at most, and t
 from __future__ import annotations
 
 from relay.adapters.forced_tool import forced_tool
+from relay.adapters.told_form import with_form_told
+from relay.adapters.usual import stops_of
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,
@@ -29,6 +31,7 @@ OWN = ("disable_search", "enable_citation", "enable_trace")  # its own members o
 
 def chat_body(chat: Chat) -> Json:
     """Raises BadRequest."""
+    chat = with_form_told(chat)
     functions = _functions(chat)
     system = "\n".join(part.text for part in chat.system if part.text)
     messages = _messages(joined(chat.turns))
@@ -47,8 +50,8 @@ def chat_body(chat: Chat) -> Json:
         body["penalty_score"] = min(1 + max(0.0, chat.frequency_penalty) / 2, 2.0)
     if chat.max_tokens is not None:
         body["max_output_tokens"] = max(chat.max_tokens, 2)
-    if chat.stop:
-        body["stop"] = chat.stop[:MOST_STOPS]
+    if stops := stops_of(chat, MOST_STOPS, NAME):
+        body["stop"] = stops
     if chat.user:
         body["user_id"] = chat.user
     if chat.output is not None and chat.output.kind != "text":

@@ -99,9 +99,12 @@ def _messages(chat: Chat, blocks: Blocks) -> list[Json]:
     """Strictly by turns; one that is empty is left out, and its neighbours become one."""
     kept = [Turn(turn.role, [part for part in turn.parts if blocks.takes(part)]) for turn in chat.turns]
     turns = joined([turn for turn in kept if turn.parts])
-    messages = [{"role": turn.role, "content": blocks.of(turn.parts)} for turn in turns]
+    messages: list[Json] = [{"role": turn.role, "content": blocks.of(turn.parts)} for turn in turns]
     if not messages:
         raise BadRequest("messages: at least one message of a user or an assistant is required")
+    last = [block for block in messages[-1]["content"] if "cachePoint" not in block][-1]
+    if messages[-1]["role"] == "assistant" and "text" in last:
+        last["text"] = last["text"].rstrip()  # it is gone on with, and may not end in white space
     return messages
 
 

@@ -15,7 +15,7 @@ from relay.adapters.cohere import v1_answer, v1_request
 from relay.adapters.cohere.answer import CohereReader, read_chat
 from relay.adapters.ranking import billed, read_ranking, rerank_body
 from relay.adapters.shape import Json, document, mapping
-from relay.adapters.usual import chat_of, posted, texts_of
+from relay.adapters.usual import chat_of, posted, stops_of, texts_of
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Vectors
 from relay.neutral.request import Embed, Media, Part, Text, Thought, ToolCall, ToolResult, Turn, plain_text
@@ -77,7 +77,7 @@ def _chat(model: str, chat: Chat) -> Json:
         "seed": chat.seed,
         "frequency_penalty": chat.frequency_penalty,
         "presence_penalty": chat.presence_penalty,
-        "stop_sequences": chat.stop[:MOST_STOPS] or None,
+        "stop_sequences": stops_of(chat, MOST_STOPS, NAME) or None,
     }
     body |= {name: value for name, value in figures.items() if value is not None}
     body |= _tools(chat)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from relay.adapters.shape import Json, mapping, text, texts
+from relay.adapters.usual import stops_of
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,
@@ -49,7 +50,7 @@ def body(model: str, chat: Chat) -> Json:
         "seed": chat.seed,
         "frequency_penalty": chat.frequency_penalty,
         "presence_penalty": chat.presence_penalty,
-        "stop_sequences": chat.stop[:MOST_STOPS] or None,
+        "stop_sequences": stops_of(chat, MOST_STOPS, NAME) or None,
     }
     document |= {name: value for name, value in figures.items() if value is not None}
     document |= _tools(chat)

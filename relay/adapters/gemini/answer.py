@@ -64,6 +64,8 @@ class Events:
         self._finishes: dict[int, tuple[str, str]] = {}  # choice -> (reason, the upstream's remark)
         self._calls: dict[int, int] = {}  # choice -> tool calls so far
         self._spoken: set[int] = set()  # choices with any content
+        self._uncounted = False  # something was said that no report has covered
+        self._told = 0  # tokens of what was said, by the last report
 
     def read(self, answer: Json) -> list[Event]:
         """What one chunk says."""
@@ -88,11 +90,15 @@ class Events:
                 return events + said
         counts = mapping(answer.get("usageMetadata"))
         usage = usage_of(counts)
-        if usage is None:
-            return events + said
-        # What a report has not counted comes after it, so that it is still known to be uncounted.
-        counted: list[Event] = [Counted(usage)]
-        if not covers_text(counts):
+        covered = usage is not None and covers_text(counts)
+        # What a report has not counted comes after it, so that it is still known to be uncounted; and a later report
+        # of the prompt alone is no news, but would be taken for one of all that was said.
+        known = not covered and (self._uncounted or (usage is not None and usage.completion_tokens < self._told))
+        counted: list[Event] = [] if usage is None or known else [Counted(usage)]
+        if usage is not None and not known:
+            self._told = usage.completion_tokens
+        self._uncounted = not covered and (self._uncounted or bool(said))
+        if not covered:
             return events + counted + said
         self.over = len(self._finishes) >= self._choices and self._finishes.keys() <= self._unfinished
         return events + said + counted + (self.close() if self.over else [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import orjson
 
 from relay.adapters.gemini.models import Traits
+from relay.adapters.usual import mime_of
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Json,
@@ -108,7 +109,7 @@ def _response(said: str) -> Json:
 
 
 def _media(media: Media) -> Json:
-    mime = media.mime.partition(";")[0].strip().lower()
+    mime = mime_of(media)
     if media.url:
         if not opens(media.url):
             raise BadRequest(f"Gemini's protocol takes no {media.kind} at this address")

@@ -12,6 +12,7 @@ from relay.adapters.gemini.parts import contents, text_part
 from relay.adapters.gemini.schema import parameters, response
 from relay.adapters.gemini.thinking import thinking_config
 from relay.adapters.shape import mapping, text, texts
+from relay.adapters.usual import stops_of
 from relay.errors import BadRequest
 from relay.google_options import safety_threshold
 from relay.neutral.request import Embed, Json, OutputFormat, Tool, ToolChoice
@@ -67,14 +68,12 @@ def _choice(choice: ToolChoice) -> Json:
 
 
 def _sampling(chat: Chat) -> Json:
-    if len(chat.stop) > MOST_STOPS:
-        raise BadRequest(f"stop: Gemini's protocol takes at most {MOST_STOPS} sequences")
     config: Json = {
         "temperature": chat.temperature,
         "topP": chat.top_p,
         "topK": chat.top_k,
         "maxOutputTokens": chat.max_tokens,
-        "stopSequences": chat.stop or None,
+        "stopSequences": stops_of(chat, MOST_STOPS, "Gemini's protocol") or None,
         "candidateCount": chat.n if chat.n is not None and chat.n > 1 else None,
         "seed": chat.seed,
         "presencePenalty": chat.presence_penalty,

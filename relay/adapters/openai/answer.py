@@ -136,7 +136,7 @@ class ChatReader(StreamOrDocument):
         return error_in(document)
 
     def payload(self, data: bytes) -> list[Event]:
-        if self._failed:
+        if self._failed or self.over:
             return []
         if data.strip() == b"[DONE]":
             self.ended = self.over = True
@@ -221,6 +221,10 @@ class _Calls:
 
     def _place(self, key: int | None, call_id: str, name: str) -> int | None:
         """Which of the known calls a piece belongs to; None: it begins another."""
+        if key is None and call_id:
+            named = next((place for place, (_, known) in enumerate(self._known) if known == call_id), None)
+            if named is not None:
+                return named
         for place in reversed(range(len(self._known))):
             known_key, known_id = self._known[place]
             if key is not None and key != known_key:

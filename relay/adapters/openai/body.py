@@ -78,10 +78,14 @@ def _with_system_prompt(call: Call, prompt: str) -> orjson.Fragment:
 
 
 def _without(body: bytes, unwanted: list[str], renames: Mapping[str, str]) -> bytes:
-    """Take out members the provider answers with an error, and give others the name it knows them by."""
+    """Take out members the provider answers with an error, and give others the name it knows them by.
+
+    Of two that come to the same name the renamed one stays: no member may stand twice.
+    """
+    taken = {renames[name] for name in unwanted if name in renames}
     kept = [
         b"%b:%b" % (orjson.dumps(renames.get(name, name)), body[start:end])
         for name, start, end in splice.members(body)
-        if name not in unwanted or name in renames
+        if name in renames or (name not in unwanted and name not in taken)
     ]
     return b"{" + b",".join(kept) + b"}"

@@ -7,6 +7,8 @@ https://platform.openai.com/docs/api-reference/chat/create. Members beyond OpenA
 from __future__ import annotations
 
 import binascii
+import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,8 @@ from relay.neutral.request import Chat, Media, Part, Text, Thought, ToolCall, To
 
 Json = dict[str, Any]
 
+LONGEST_ID = 40  # characters of a call's id at OpenAI
+SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -39,7 +43,7 @@ def _user(provider: Provider, turn: Turn) -> list[Json]:
             said.append(part)
             continue
         text = "\n".join(piece.text for piece in part.parts if isinstance(piece, Text))
-        written.append({"role": "tool", "tool_call_id": part.call_id, "content": text})
+        written.append({"role": "tool", "tool_call_id": call_id(provider, part.call_id), "content": text})
         # A tool's message holds text alone; what a tool showed is shown by the user.
         said += [piece for piece in part.parts if isinstance(piece, Media)]
     if said or not written:
@@ -117,9 +121,20 @@ def _assistant(provider: Provider, turn: Turn) -> list[Json]:
     return [message]
 
 
+def call_id(provider: Provider, name: str) -> str:
+    """A call's id as the upstream takes it: ids of another one's calls, or of a caller's making, may be too long.
+
+    The same for a call and for its result. Mistral's are nine letters or digits.
+    """
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
+    if "messages.call_ids" in provider.refuses:
+        return name if SHORT_ID.fullmatch(name) else digest[:9]
+    return name if len(name) <= LONGEST_ID else "call_" + digest[:32]
+
+
 def _call(provider: Provider, call: ToolCall) -> Json:
     written: Json = {
-        "id": call.id,
+        "id": call_id(provider, call.id),
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments or "{}"},
     }

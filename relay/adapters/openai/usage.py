@@ -2,7 +2,8 @@
 
 https://platform.openai.com/docs/api-reference/chat/object (`prompt_tokens_details`, `completion_tokens_details`),
 https://api-docs.deepseek.com/api/create-chat-completion (`prompt_cache_hit_tokens`), Moonshot (`cached_tokens` beside
-the totals, and `usage` inside the last choice of a stream), Groq (`x_groq.usage`).
+the totals, and `usage` inside the last choice of a stream), Groq (`x_groq.usage`),
+https://docs.x.ai/docs/guides/reasoning (reasoning beside the completion, and in the total).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from billing.pricing import Usage
-from relay.adapters.shape import clamped, items, mapping
+from relay.adapters.shape import MOST_TOKENS, clamped, items, mapping
 
 Json = dict[str, Any]
 
@@ -36,6 +37,9 @@ def read_usage(usage: Json) -> Usage | None:
         return None
     fed = mapping(usage.get("prompt_tokens_details")) or mapping(usage.get("input_tokens_details"))
     made = mapping(usage.get("completion_tokens_details")) or mapping(usage.get("output_tokens_details"))
+    reasoning = clamped(made.get("reasoning_tokens"))
+    if reasoning and total == prompt + completion + reasoning:
+        completion = min(completion + reasoning, MOST_TOKENS)  # xAI counts thoughts beside what is said
     cached = clamped(fed.get("cached_tokens")) or clamped(usage.get("prompt_cache_hit_tokens"))
     cached = min(cached or clamped(usage.get("cached_tokens")), prompt)
     written = clamped(fed.get("cache_write_tokens")) or clamped(fed.get("cache_creation_input_tokens"))
@@ -46,7 +50,7 @@ def read_usage(usage: Json) -> Usage | None:
         cache_write_tokens=min(written, prompt - cached),
         audio_prompt_tokens=min(clamped(fed.get("audio_tokens")), prompt),
         image_prompt_tokens=min(clamped(fed.get("image_tokens")), prompt),
-        reasoning_tokens=min(clamped(made.get("reasoning_tokens")), completion),
+        reasoning_tokens=min(reasoning, completion),
         audio_completion_tokens=min(clamped(made.get("audio_tokens")), completion),
         image_completion_tokens=min(clamped(made.get("image_tokens")), completion),
     )

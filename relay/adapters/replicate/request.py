@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import log
 
 from relay.adapters.shape import Json, mapping
+from relay.adapters.told_form import with_form_told
 from relay.adapters.usual import chat_of
 from relay.errors import BadRequest
 from relay.neutral.request import Images, Media, Request, ToolCall, ToolResult, plain_text
@@ -21,7 +22,7 @@ ENCODINGS = {"png": "png", "webp": "webp", "jpeg": "jpg", "jpg": "jpg"}
 
 def chat_input(request: Request) -> Json:
     """Raises BadRequest. Several turns become lines with the names of their roles."""
-    chat = chat_of(request, NAME)
+    chat = with_form_told(chat_of(request, NAME))
     parts = [part for turn in chat.turns for part in turn.parts]
     if chat.tools or any(isinstance(part, ToolCall | ToolResult) for part in parts):
         raise BadRequest(f"{NAME}'s models are given no tools")

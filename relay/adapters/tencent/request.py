@@ -8,6 +8,7 @@ from __future__ import annotations
 import orjson
 
 from relay.adapters.forced_tool import forced_tool
+from relay.adapters.told_form import with_form_told
 from relay.errors import BadRequest
 from relay.neutral.request import (
     Chat,
@@ -45,6 +46,7 @@ OWN = {
 
 def chat_body(model: str, chat: Chat) -> Json:
     """Raises BadRequest. There is no limit of the output among its members: `max_tokens` is dropped."""
+    chat = with_form_told(chat)
     body: Json = {"Model": model, "Messages": _messages(chat), "Stream": chat.stream}
     if chat.temperature is not None:
         body["Temperature"] = min(max(chat.temperature, 0.0), 2.0)

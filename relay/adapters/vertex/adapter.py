@@ -35,6 +35,8 @@ from relay.neutral.request import Request
 NAME = "Vertex AI"
 ANTHROPIC_VERSION = "vertex-2023-10-16"
 UNKNOWN_THERE = ("model", "service_tier")  # members of Anthropic's own API
+# Betas of Claude there that change what our body means; any name it does not know is answered with 400.
+BETAS = frozenset({"context-1m-2025-08-07", "interleaved-thinking-2025-05-14", "context-management-2025-06-27"})
 
 
 class Publisher(ABC):
@@ -143,7 +145,7 @@ class Vertex(Adapter):
             ("Content-Type", "application/json"),
             ("Accept", "text/event-stream" if stream else "application/json"),
         ]
-        if betas := job.caller_headers.get("anthropic-beta"):
+        if publisher(model) is CLAUDE and (betas := _known_betas(job)):
             headers.append(("anthropic-beta", betas))
         return Outgoing("POST", channel.address(path), headers, encoded)
 
@@ -178,6 +180,11 @@ class Vertex(Adapter):
         if not google_error(document).get("status"):
             return super().failure(status, orjson.dumps({"error": google_error(document)}), retry_after)
         return failure(document, status, retry_after)
+
+
+def _known_betas(job: Job) -> str:
+    named = [beta.strip() for beta in job.caller_headers.get("anthropic-beta", "").split(",")]
+    return ",".join(beta for beta in named if beta in BETAS)
 
 
 def bare(model: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from relay.adapters.told_form import with_form_told
 from relay.errors import BadRequest
 from relay.neutral.request import Chat, Json, Media, Part, Text, ToolCall, ToolResult, Turn, plain_text
 
@@ -45,7 +46,9 @@ def path_of(version: str) -> str:
 
 
 def message(app_id: str, version: str, chat: Chat) -> Json:
-    """Raises BadRequest."""
+    """Raises BadRequest. There is no `top_p` among its members: it is dropped."""
+    if chat.stop:
+        raise BadRequest(f"stop: {NAME} ends an answer at no sequence of the caller's")
     header = {"app_id": app_id} | ({"uid": chat.user[:LONGEST_UID]} if chat.user else {})
     figures: Json = {
         "domain": DOMAINS.get(version) or f"general{version}",
@@ -53,7 +56,7 @@ def message(app_id: str, version: str, chat: Chat) -> Json:
         "top_k": None if chat.top_k is None else min(max(chat.top_k, 1), 6),
         "max_tokens": chat.max_tokens,
     }
-    payload: Json = {"message": {"text": _messages(chat)}}
+    payload: Json = {"message": {"text": _messages(with_form_told(chat))}}
     if functions := _functions(chat):
         payload["functions"] = {"text": functions}
     parameters = {name: value for name, value in figures.items() if value is not None}

@@ -8,17 +8,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import orjson
-
-from relay.adapters.anthropic.request import JSON_ONLY
 from relay.adapters.base import Job
 from relay.adapters.openai import request as openai_request
 from relay.adapters.openai.reasoning import effort_of
-from relay.adapters.usual import texts_of
+from relay.adapters.told_form import with_form_told
+from relay.adapters.usual import stops_of, texts_of
 from relay.errors import BadRequest
-from relay.neutral.request import Chat, Embeddings, Images, Json, OutputFormat, Text
+from relay.neutral.request import Chat, Embeddings, Images, Json, OutputFormat
 
 NAME = "Zhipu's protocol"
+MOST_STOPS = 1
 KEPT = ("do_sample", "tool_stream", "request_id", "user_id")  # GLM's own members of a chat
 KEPT_OF_IMAGES = ("watermark_enabled", "user_id")
 WITH_EFFORTS = re.compile(r"glm-[5-9]")  # models that take an effort beside the switch
@@ -30,8 +29,7 @@ def chat_body(job: Job, chat: Chat) -> Json:
     for name in ("temperature", "top_p"):
         if name in body:
             body[name] = min(max(body[name], 0), 1)
-    if chat.stop:
-        body["stop"] = chat.stop[:1]  # it takes one
+    stops_of(chat, MOST_STOPS, NAME)
     if user := body.pop("user", None):
         body["user_id"] = user
     if chat.tool_choice is not None and chat.tool_choice.kind == "none":
@@ -47,9 +45,7 @@ def _without_schema(chat: Chat) -> Chat:
     """Its JSON mode knows no schemas (https://github.com/zai-org/z-ai-sdk-python/issues/73): the model is told them."""
     if chat.output is None or chat.output.kind != "schema":
         return chat
-    schema = orjson.dumps(chat.output.schema or {}).decode()
-    told = Text(f"{JSON_ONLY} It has to match this JSON schema: {schema}")
-    return replace(chat, system=[*chat.system, told], output=OutputFormat("json"))
+    return replace(with_form_told(chat), output=OutputFormat("json"))
 
 
 def embeddings_body(job: Job, request: Embeddings) -> Json:

@@ -72,7 +72,9 @@ def _with_lifetimes(shown: Json, usage: Usage | None) -> Json:
     return {**shown, "cache_creation": lives}
 
 
-def stop_of(reason: FinishReason | None, stop_sequence: str, refused: bool) -> Json:
+def stop_of(reason: FinishReason | None, stop_sequence: str, refused: bool, called: bool) -> Json:
+    if called and reason in (None, FinishReason.STOP):
+        reason = FinishReason.TOOL_CALLS
     stopped = "refusal" if refused else STOP_REASONS.get(reason or FinishReason.STOP, "end_turn")
     if stop_sequence:
         stopped = "stop_sequence"
@@ -125,7 +127,7 @@ def whole(answer: Answer, model: str, shows_thoughts: bool) -> bytes:
         "role": "assistant",
         "model": model,
         "content": content,
-        **stop_of(choice.finish, choice.stop_sequence, bool(choice.refusal)),
+        **stop_of(choice.finish, choice.stop_sequence, bool(choice.refusal), bool(choice.calls)),
         "usage": _with_lifetimes(usage_of(answer.usage), answer.usage),
     }
     return orjson.dumps(message)
@@ -144,7 +146,9 @@ class MessageWriter:
         self._refused = False
         self._index = -1  # of the newest block
         self._open = ""  # the type of the block that is open
-        self._calls: dict[int, int] = {}  # call -> its block
+        self._call = -1  # the newest call
+        self._arguments: list[str] = []  # of that one
+        self._waiting: list[Event] = []  # what came before its arguments were whole
 
     def write(self, event: Event) -> bytes:
         """Nothing yet for `Started`: what it becomes names the prompt's tokens, if an upstream tells them first."""
@@ -153,7 +157,50 @@ class MessageWriter:
             return b""
         if isinstance(event, Counted):
             self._usage = event.usage
-        return self._begin() + self._write(event)
+        return self._begin() + self._in_turn(event)
+
+    def _in_turn(self, event: Event) -> bytes:
+        """Blocks do not overlap here: where an upstream's calls come in turns, the later ones wait for the first."""
+        written = self._or_waits(event)
+        if isinstance(event, CallPiece) and event.fragment.rstrip().endswith("}"):
+            while self._waiting and self._is_whole():
+                waiting, self._waiting = self._waiting, []
+                written += b"".join(map(self._or_waits, waiting))
+        return written
+
+    def _or_waits(self, event: Event) -> bytes:
+        if isinstance(event, Counted | Finished) or not (self._waiting or self._interrupts(event)):
+            return self._write(event)
+        if isinstance(event, CallPiece) and event.choice == 0 and event.index == self._call:
+            return self._write(event)
+        self._waiting.append(event)
+        return b""
+
+    def _interrupts(self, event: Event) -> bool:
+        """Whether the event would close a call whose arguments are still to come."""
+        return self._open == "tool_use" and not isinstance(event, CallPiece) and not self._is_whole()
+
+    def _is_whole(self) -> bool:
+        try:
+            orjson.loads("".join(self._arguments))
+        except orjson.JSONDecodeError:
+            return False
+        return True
+
+    def _rest(self) -> bytes:
+        """What still waits at the end, call by call."""
+        pieces: dict[int, list[Event]] = {}
+        for event in self._waiting:
+            if isinstance(event, CallPiece) and event.choice == 0:
+                pieces.setdefault(event.index, []).append(event)
+        written = b""
+        for event in self._waiting:
+            if not isinstance(event, CallPiece):
+                written += self._write(event)
+            if isinstance(event, CallStarted) and event.choice == 0:
+                written += b"".join(map(self._write, pieces.pop(event.index, ())))
+        self._waiting = []
+        return written
 
     def _write(self, event: Event) -> bytes:
         match event:
@@ -168,12 +215,11 @@ class MessageWriter:
                 return self._text(picture(event))
             case CallStarted(choice=0):
                 block = {"type": "tool_use", "id": event.id or new_id("toolu_"), "name": event.name, "input": {}}
-                opened = self._start(block)
-                self._calls[event.index] = self._index
-                return opened
-            case CallPiece(choice=0) if event.fragment and event.index in self._calls:
-                delta = {"type": "input_json_delta", "partial_json": event.fragment}
-                return self._delta(delta, self._calls[event.index])
+                self._call, self._arguments = event.index, []
+                return self._start(block)
+            case CallPiece(choice=0) if event.fragment and self._open == "tool_use" and event.index == self._call:
+                self._arguments.append(event.fragment)
+                return self._delta({"type": "input_json_delta", "partial_json": event.fragment})
             case Cited(choice=0) if self._open == "text" and (made := citation(event.annotation)):
                 return self._delta({"type": "citations_delta", "citation": made})
             case Finished(choice=0):
@@ -181,10 +227,11 @@ class MessageWriter:
         return b""
 
     def end(self) -> bytes:
+        rest = self._begin() + self._rest()
         finished = self._finished or Finished(FinishReason.STOP)
-        delta = stop_of(finished.reason, finished.stop_sequence, self._refused)
+        delta = stop_of(finished.reason, finished.stop_sequence, self._refused, self._call >= 0)
         last = {"type": "message_delta", "delta": delta, "usage": usage_of(self._usage)}
-        return self._begin() + self._stop() + _event(last) + _event({"type": "message_stop"})
+        return rest + self._stop() + _event(last) + _event({"type": "message_stop"})
 
     def fail(self, error: RelayError, request_id: str) -> bytes:
         return _event(error_body(error, request_id))
@@ -233,9 +280,8 @@ class MessageWriter:
         began = _event({"type": "content_block_start", "index": self._index, "content_block": block})
         return closed + began + (PING if self._index == 0 else b"")
 
-    def _delta(self, delta: Json, index: int | None = None) -> bytes:
-        at = self._index if index is None else index
-        return _event({"type": "content_block_delta", "index": at, "delta": delta})
+    def _delta(self, delta: Json) -> bytes:
+        return _event({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _stop(self) -> bytes:
         if not self._open:

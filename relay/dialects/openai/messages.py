@@ -103,7 +103,16 @@ def _tool(conversation: Conversation, message: Json) -> None:
     call_id = text(message, "tool_call_id")
     name = conversation.names.get(call_id) or text(message, "name")
     cache = mapping(message, "cache_control")
-    conversation.turns.append(Turn("user", [ToolResult(call_id, name, content(message), cache=cache)]))
+    _answered(conversation, ToolResult(call_id, name, content(message), cache=cache))
+
+
+def _answered(conversation: Conversation, result: ToolResult) -> None:
+    """Results of one turn's calls are one turn: what they show must not come between them."""
+    last = conversation.turns[-1] if conversation.turns else None
+    if last is not None and last.parts and all(isinstance(part, ToolResult) for part in last.parts):
+        last.parts.append(result)
+    else:
+        conversation.turns.append(Turn("user", [result]))
 
 
 def _function(conversation: Conversation, message: Json) -> None:
@@ -111,7 +120,7 @@ def _function(conversation: Conversation, message: Json) -> None:
     name = text(message, "name")
     called = [call_id for call_id in conversation.legacy if conversation.names.get(call_id) == name]
     call_id = called[-1] if called else "call_legacy"
-    conversation.turns.append(Turn("user", [ToolResult(call_id, name, content(message))]))
+    _answered(conversation, ToolResult(call_id, name, content(message)))
 
 
 _ROLES = {

@@ -51,7 +51,7 @@ def chat(document: Json) -> Chat:
         raise refused("field messages is required")
     request = _common(document, _CHAT)
     request.turns, request.system = conversation.turns, conversation.system
-    request.tools = _tools(document)
+    request.tools = _allowed(_tools(document), document.get("tool_choice"))
     request.tool_choice = _tool_choice(document)
     request.parallel_tools = flag(document, "parallel_tool_calls")
     request.logprobs = flag(document, "logprobs")
@@ -138,6 +138,18 @@ def _tool_choice(document: Json) -> ToolChoice | None:
         case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode}}:
             return ToolChoice(mode)
     raise refused("tool_choice must be auto, none, required or the name of a function")
+
+
+def _allowed(tools: list[Tool], choice: Any) -> list[Tool]:
+    """Of the tools those that `allowed_tools` names: other protocols have no such choice, so the rest is not told."""
+    match choice:
+        case {"type": "allowed_tools", "allowed_tools": {"tools": list(named)}}:
+            names = [mapping(entry, "function") for entry in items({"tools": named}, "tools")]
+            wanted = {text(function or {}, "name") for function in names}
+            if not (kept := [tool for tool in tools if tool.name in wanted]):
+                raise refused("tool_choice: tools describes none of the allowed tools")
+            return kept
+    return tools
 
 
 def _output(document: Json) -> OutputFormat | None:

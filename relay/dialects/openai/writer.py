@@ -120,13 +120,13 @@ class ChatWriter:
                 progress = self._progress(event.choice)
                 if progress.finished:
                     return b""
-                closing = self._close_call(event.choice)
+                closing = self._close_calls(event.choice)
                 progress.finished = True
                 return closing + self._delta(event.choice, {}, finish_reason(event.reason, progress.calls > 0))
             case Logprobs():
                 return self._chunk(event.choice, {}, None, {"content": event.entries})
             case CallStarted():
-                return self._close_call(event.choice) + self._delta(event.choice, self._call(event))
+                return self._delta(event.choice, self._call(event))
             case _:
                 delta = self._piece(event)
                 return self._delta(event.choice, delta) if delta else b""
@@ -152,7 +152,7 @@ class ChatWriter:
 
     def _call(self, event: CallStarted) -> Json:
         progress = self._progress(event.choice)
-        progress.open_call, progress.has_arguments = event.index, False
+        progress.empty_calls[event.index] = None
         progress.calls += 1
         call: Json = {
             "index": event.index,
@@ -164,13 +164,15 @@ class ChatWriter:
             call["extra_content"] = google(event.signature)
         return {"tool_calls": [call]}
 
-    def _close_call(self, choice: int) -> bytes:
-        """A call whose upstream sent no arguments has the empty object: clients parse them."""
+    def _close_calls(self, choice: int) -> bytes:
+        """A call whose upstream sent no arguments has the empty object: clients parse them.
+
+        Not before the end: the arguments of several calls may come in turns.
+        """
         progress = self._progress(choice)
-        index, progress.open_call = progress.open_call, None
-        if index is None or progress.has_arguments:
-            return b""
-        return self._delta(choice, {"tool_calls": [{"index": index, "function": {"arguments": "{}"}}]})
+        empty, progress.empty_calls = progress.empty_calls, {}
+        calls = [{"index": index, "function": {"arguments": "{}"}} for index in empty]
+        return b"".join(self._delta(choice, {"tool_calls": [call]}) for call in calls)
 
     def _piece(self, event: Event) -> Json:
         match event:
@@ -185,7 +187,7 @@ class ChatWriter:
                 if not event.fragment:
                     return {}
                 progress = self._progress(event.choice)
-                progress.has_arguments = progress.has_arguments or event.index == progress.open_call
+                progress.empty_calls.pop(event.index, None)
                 return {"tool_calls": [{"index": event.index, "function": {"arguments": event.fragment}}]}
             case RefusalPiece():
                 return {"refusal": event.text} if event.text else {}
@@ -231,11 +233,11 @@ class ChatWriter:
 class _Progress:
     """What one choice of a stream has had so far."""
 
-    __slots__ = ("calls", "finished", "has_arguments", "has_role", "open_call", "thought")
+    __slots__ = ("calls", "empty_calls", "finished", "has_role", "thought")
 
     def __init__(self) -> None:
-        self.has_role = self.finished = self.has_arguments = False
-        self.open_call: int | None = None
+        self.has_role = self.finished = False
+        self.empty_calls: dict[int, None] = {}  # that have no arguments yet, in their order
         self.calls = 0
         self.thought = ""
 

@@ -34,11 +34,23 @@ def read(document: Json) -> tuple[list[Tool], ToolChoice | None]:
     """(the functions that may be called, the choice among them). Raises BadRequest."""
     tools = _functions(document)
     choice = _choice(document)
+    if (allowed := _allowed(document)) is not None:
+        tools = [tool for tool in tools if tool.name in allowed]
     if tools:
         return tools, choice
     if choice is not None and choice.kind == "required" and items(document, "tools"):
         raise refused("tool_choice: required, but this channel's upstream can run none of these tools of OpenAI's own")
     return [], choice if choice is not None and choice.kind == "named" else None
+
+
+def _allowed(document: Json) -> set[str] | None:
+    """Flat names of the only functions that may be called; None: all. Others are not told: no protocol but OpenAI's
+    has such a choice."""
+    choice = document.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") != "allowed_tools" or choice.get("tools") is None:
+        return None
+    names = {text(tool, "name") for tool in items(choice, "tools") if tool.get("type") in FUNCTIONS}
+    return {flat for flat, known in declared(document).items() if known.name in names or flat in names}
 
 
 def _functions(document: Json, namespace: str = "") -> list[Tool]:

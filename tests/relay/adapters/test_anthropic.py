@@ -14,7 +14,7 @@ from channels_app.providers import PROVIDERS
 from channels_app.snapshot import Route
 from relay.adapters.anthropic.adapter import Anthropic
 from relay.adapters.anthropic.models import traits
-from relay.adapters.anthropic.request import body
+from relay.adapters.anthropic.request import body, closed
 from relay.adapters.base import Job, Outgoing
 from relay.errors import BadRequest
 from relay.neutral.request import (
@@ -444,3 +444,14 @@ class TestNative:
         assert {("x-api-key", "sk-ant-EXAMPLE"), ("anthropic-version", "2026-10-21"), ("anthropic-beta", "x")} <= set(
             headers
         )
+
+
+def test_an_object_that_may_be_null_is_closed_like_any_other() -> None:
+    """`additionalProperties` must be false: https://platform.claude.com/docs/en/build-with-claude/structured-outputs."""
+    maybe = {"type": ["object", "null"], "properties": {"b": {"type": ["string", "null"]}}}
+
+    made = closed({"type": "object", "properties": {"a": maybe}})
+
+    assert made["properties"]["a"] == {**maybe, "additionalProperties": False}
+    assert made["additionalProperties"] is False
+    assert closed({**maybe, "additionalProperties": True})["additionalProperties"] is True

@@ -153,7 +153,7 @@ async def test_a_key_of_one_part_is_the_channels_mistake() -> None:
         (Chat(HELLO, frequency_penalty=1.0), "penalty_score", 1.5),
         (Chat(HELLO, frequency_penalty=-2.0), "penalty_score", 1.0),
         (Chat(HELLO, max_tokens=1), "max_output_tokens", 2),
-        (Chat(HELLO, stop=list("abcde")), "stop", list("abcd")),
+        (Chat(HELLO, stop=list("abcd")), "stop", list("abcd")),
         (Chat(HELLO, output=OutputFormat("json")), "response_format", "json_object"),
         (Chat(HELLO, system=[Text("a"), Text("b")]), "system", "a\nb"),
         (Chat(HELLO, extra={"disable_search": True}), "disable_search", True),

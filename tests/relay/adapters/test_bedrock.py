@@ -168,6 +168,22 @@ async def test_turns_alternate_whatever_came_and_empty_ones_are_left_out():
     ]
 
 
+@pytest.mark.parametrize("cache", [None, SHORT])
+async def test_an_answer_that_is_gone_on_with_does_not_end_in_white_space(cache):
+    """Else: "messages: final assistant content cannot end with trailing whitespace".
+
+    https://github.com/langchain-ai/langchain-aws/pull/599
+    """
+    turns = [Turn("user", [Text("x ")]), Turn("assistant", [Text("a "), Text("Answer: \n", cache=cache)])]
+
+    user, assistant = (await sent(Chat(turns), SONNET))["messages"]
+
+    assert [block["text"] for block in assistant["content"] if "text" in block] == ["a ", "Answer:"]
+    assert user["content"] == [{"text": "x "}]
+    later = (await sent(Chat([*turns, Turn("user", [Text("y")])]), SONNET))["messages"]
+    assert later[1]["content"][1] == {"text": "Answer: \n"}
+
+
 async def test_marks_of_caching_become_cache_points_for_models_that_have_them():
     chat = Chat(
         [Turn("user", [Text("a", cache=SHORT), Text("b")])],

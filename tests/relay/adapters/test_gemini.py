@@ -178,6 +178,23 @@ def test_other_addresses_are_to_be_fetched() -> None:
 # Thought signatures (https://ai.google.dev/gemini-api/docs/thought-signatures)
 
 
+@pytest.mark.parametrize(
+    ("mime", "named"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("IMAGE/JPG; charset=binary", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/x-png", "image/png"),
+        ("image/heic", "image/heic"),
+    ],
+)
+def test_a_picture_has_the_registered_name_of_its_type(mime: str, named: str) -> None:
+    """`image/jpg` is answered with 400; the types: https://ai.google.dev/gemini-api/docs/image-understanding."""
+    [part] = asked(turns=[said(Media("image", data="aGk=", mime=mime))])["contents"][0]["parts"]
+
+    assert part["inlineData"]["mimeType"] == named
+
+
 def test_signatures_go_back_where_they_came_from() -> None:
     turn = said(Text("Let me see.", signature="AAAA"), ToolCall("a", "one", "{}", "BBBB"), role="assistant")
     parts = asked(NEWEST, turns=[turn])["contents"][0]["parts"]

@@ -5,6 +5,7 @@ Shapes: https://platform.openai.com/docs/api-reference/chat, and the vendors' ow
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -618,3 +619,64 @@ def test_no_json_of_an_upstream_raises_anything_unexpected(document):
             continue
     events_of = cases.events_of(OPENAI, job(Chat(HI)), [b"data: " + orjson.dumps(document) + b"\n\n"])
     assert events_of
+
+
+def test_pieces_that_name_their_call_by_its_id_alone_come_to_that_call():
+    """No index, no name after the first piece, and the calls' pieces in turns."""
+
+    def piece(call_id: str, arguments: str, **function: str) -> dict[str, Any]:
+        return delta({"tool_calls": [{"id": call_id, "function": {"arguments": arguments, **function}}]})
+
+    read = events(
+        piece("a", '{"x":', name="f"),
+        piece("b", '{"y":', name="g"),
+        piece("a", "1}"),
+        piece("b", "2}"),
+        delta({}, "tool_calls"),
+        b"[DONE]",
+    )
+    calls = fold(read).choices[0].calls
+    assert [(one.id, one.name, one.arguments) for one in calls] == [("a", "f", '{"x":1}'), ("b", "g", '{"y":2}')]
+
+
+def test_nothing_is_read_after_the_last_word():
+    after = [delta({"content": "B"}), {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 7}}]
+    read = events(delta({"content": "A"}, "stop"), b"[DONE]", *after, {"error": {"message": "late"}})
+    assert read == [Started("chatcmpl-1", 17), TextPiece("A"), Finished(FinishReason.STOP)]
+
+
+LONG_ID = "toolu_" + "x" * 60
+
+
+async def ids(kind: int, *given: str) -> list[tuple[str, str]]:
+    """What the upstream gets for them: (in the call, in its result)."""
+    turns = [
+        *HI,
+        Turn("assistant", [ToolCall(one, "look", "{}") for one in given]),
+        Turn("user", [ToolResult(one, "look", [Text("ok")]) for one in given]),
+    ]
+    _, called, *results = (await sent(Chat(turns), kind, "m"))["messages"]
+    calls = [call["id"] for call in called["tool_calls"]]
+    return list(zip(calls, [result["tool_call_id"] for result in results], strict=True))
+
+
+async def test_mistral_is_given_ids_of_nine_letters_or_digits():
+    """It refuses others: "Tool call id was abc123 but must be a-z, A-Z, 0-9, with a length of 9."
+
+    https://github.com/langchain-ai/langchain/pull/24668
+    """
+    read = await ids(28, "call_1", "call_2", "abcDEF123", LONG_ID)
+
+    assert all(re.fullmatch("[a-zA-Z0-9]{9}", one) for pair in read for one in pair)
+    assert all(call == result for call, result in read)
+    assert len({call for call, _ in read}) == 4
+    assert read[2] == ("abcDEF123", "abcDEF123")
+
+
+async def test_ids_longer_than_openai_takes_are_shortened_alike_in_call_and_result():
+    """It refuses them: "string too long. Expected a string with maximum length 40"."""
+    read = await ids(1, LONG_ID, LONG_ID + "y", "x" * 40, "call_1")
+
+    assert all(call == result and len(call) <= 40 for call, result in read)
+    assert len({call for call, _ in read}) == 4
+    assert read[2:] == [("x" * 40, "x" * 40), ("call_1", "call_1")]

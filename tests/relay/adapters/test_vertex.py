@@ -245,6 +245,34 @@ async def test_claude_gets_anthropics_body_without_what_is_named_elsewhere(accou
     assert "anthropic-version" not in dict(outgoing.headers)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_only_betas_that_claude_on_vertex_knows_travel_on(account, stream):
+    """Claude Code sends betas of Anthropic's own API; one that Vertex does not know is answered with 400 there.
+
+    https://github.com/anthropics/claude-code/issues/21625
+    """
+    named = (
+        "claude-code-20250219, interleaved-thinking-2025-05-14,prompt-caching-scope-2026-01-05,context-1m-2025-08-07"
+    )
+    headers = {"anthropic-beta": named}
+
+    outgoing, _ = await prepared(job(account, Chat(HELLO, stream=stream), CLAUDE, headers=headers))
+
+    assert dict(outgoing.headers)["anthropic-beta"] == "interleaved-thinking-2025-05-14,context-1m-2025-08-07"
+    unknown = {"anthropic-beta": "claude-code-20250219"}
+    outgoing, _ = await prepared(job(account, Chat(HELLO), CLAUDE, headers=unknown))
+    assert "anthropic-beta" not in dict(outgoing.headers)
+
+
+@pytest.mark.parametrize("model", [GEMINI, LLAMA])
+async def test_other_models_of_vertex_hear_nothing_of_betas(account, model):
+    headers = {"anthropic-beta": "context-1m-2025-08-07"}
+
+    outgoing, _ = await prepared(job(account, Chat(HELLO), model, headers=headers))
+
+    assert "anthropic-beta" not in dict(outgoing.headers)
+
+
 async def test_gemini_gets_its_tools_and_pictures(account):
     parts: Any = [Text("Look"), IMAGE, Media("file", url="gs://bucket/a.pdf", mime="application/pdf")]
     outgoing, _ = await prepared(job(account, Chat([Turn("user", parts)], tools=[WEATHER])))

@@ -56,7 +56,7 @@ async def test_every_model_in_service_is_asked_by_version_4_with_the_plain_key(m
         (Chat(HELLO, temperature=1.2), "temperature", 1),
         (Chat(HELLO, temperature=0.0), "temperature", 0.0),
         (Chat(HELLO, top_p=1.5), "top_p", 1),
-        (Chat(HELLO, stop=["a", "b"]), "stop", ["a"]),
+        (Chat(HELLO, stop=["a"]), "stop", ["a"]),
         (Chat(HELLO, user="u-1"), "user_id", "u-1"),
         (Chat(HELLO, user="u-1"), "user", None),
         (Chat(HELLO, presence_penalty=1.0), "presence_penalty", None),

@@ -108,6 +108,36 @@ def kinds(documents: list[Json]) -> list[str]:
     ]
 
 
+IN_TURNS: list[list[Event]] = [
+    [CallStarted(1, "b", "g"), CallPiece(0, '{"n":1}'), CallPiece(1, '{"b":2'), CallStarted(2, "c", "h"),
+     CallPiece(0, "}"), CallPiece(1, "}")],
+    [CallStarted(1, "b", "g"), CallStarted(2, "c", "h"), CallPiece(1, '{"b"'), CallPiece(0, '{"n":1}}'),
+     CallPiece(1, ":2}")],
+    [CallStarted(1, "b", "g"), CallPiece(1, '{"b":2}'), CallStarted(2, "c", "h"), CallPiece(2, "{}"),
+     CallPiece(0, '{"n":1}}')],
+]  # fmt: skip
+
+
+def inputs(documents: list[Json]) -> dict[str, Any]:
+    """By the names of the tools. Deltas are those of the block that is open, and one is at a time."""
+    at, names, texts = -1, {}, {}
+    for document in documents:
+        match document["type"]:
+            case "content_block_start":
+                assert at == -1
+                at = document["index"]
+                block = document["content_block"]
+                if block["type"] == "tool_use":
+                    names[at], texts[at] = block["name"], ""
+            case "content_block_delta":
+                assert document["index"] == at
+                texts[at] = texts.get(at, "") + document["delta"].get("partial_json", "")
+            case "content_block_stop":
+                assert document["index"] == at
+                at = -1
+    return {name: json.loads(texts[index] or "{}") for index, name in names.items()}
+
+
 class TestStream:
     def test_events_are_in_anthropics_order(self) -> None:
         assert kinds(streamed(EVERYTHING, thinking=ADAPTIVE)) == [
@@ -190,6 +220,60 @@ class TestStream:
 
         starts = [one for one in kinds(streamed([Started(""), *events])) if "start" in one]
         assert [one.removeprefix("content_block_start ") for one in starts[1:]] == ["0 text", "1 tool_use", "2 text"]
+
+    @pytest.mark.parametrize("later", IN_TURNS)
+    def test_calls_that_come_in_turns_are_told_one_after_the_other(self, later: list[Event]) -> None:
+        """A block's deltas stand between its start and its stop, and blocks do not overlap."""
+        begun: list[Event] = [Started(""), CallStarted(0, "a", "f"), CallPiece(0, '{"a":')]
+        documents = streamed([*begun, *later, Finished(FinishReason.TOOL_CALLS)])
+
+        assert inputs(documents) == {"f": {"a": {"n": 1}}, "g": {"b": 2}, "h": {}}
+        assert [one["content_block"]["name"] for one in documents if one["type"] == "content_block_start"] == [*"fgh"]
+
+    def test_what_is_said_between_the_pieces_of_a_call_comes_after_it(self) -> None:
+        events: list[Event] = [
+            *(Started(""), CallStarted(0, "a", "f"), CallPiece(0, '{"a":'), TextPiece("So."), CallPiece(0, "1}")),
+            *(CallStarted(1, "b", "g"), CallPiece(1, "{}"), Finished(FinishReason.TOOL_CALLS)),
+        ]
+        documents = streamed(events)
+
+        assert inputs(documents) == {"f": {"a": 1}, "g": {}}
+        starts = [one["content_block"]["type"] for one in documents if one["type"] == "content_block_start"]
+        assert starts == ["tool_use", "text", "tool_use"]
+
+    def test_arguments_that_are_never_whole_keep_nothing_back(self) -> None:
+        events: list[Event] = [
+            *(Started(""), CallStarted(0, "a", "f"), CallPiece(0, '{"a":'), CallStarted(1, "b", "g")),
+            *(CallPiece(1, '{"b":2}'), TextPiece("So."), Finished(FinishReason.LENGTH)),
+        ]
+        documents = streamed(events)
+
+        deltas = [one["delta"] for one in documents if one["type"] == "content_block_delta"]
+        assert [delta.get("partial_json") or delta["text"] for delta in deltas] == ['{"a":', '{"b":2}', "So."]
+        assert documents[-2]["delta"]["stop_reason"] == "max_tokens"
+
+    def test_very_many_calls_that_come_backwards_are_told_in_their_order(self) -> None:
+        many = range(1500)
+        started: list[Event] = [CallStarted(one, str(one), f"f{one}") for one in many]
+        pieces: list[Event] = [CallPiece(one, f'{{"n":{one}}}') for one in reversed(many)]
+
+        documents = streamed([Started(""), *started, *pieces, Finished(FinishReason.TOOL_CALLS)])
+
+        assert inputs(documents) == {f"f{one}": {"n": one} for one in many}
+
+    def test_nothing_is_said_of_a_call_after_its_block(self) -> None:
+        events: list[Event] = [
+            *(Started(""), CallStarted(0, "a", "f"), CallPiece(0, "{}"), CallStarted(1, "b", "g")),
+            *(CallPiece(0, "\n"), CallPiece(1, "{}"), TextPiece("So."), CallPiece(1, "\n")),
+        ]
+        assert inputs(streamed(events)) == {"f": {}, "g": {}}
+
+    def test_calls_without_a_finish_are_an_end_for_tools(self) -> None:
+        events: list[Event] = [Started(""), CallStarted(0, "a", "f"), CallPiece(0, "{}")]
+
+        assert streamed(events)[-2]["delta"]["stop_reason"] == "tool_use"
+        assert whole(events)["stop_reason"] == "tool_use"
+        assert streamed([*events, Finished(FinishReason.LENGTH)])[-2]["delta"]["stop_reason"] == "max_tokens"
 
     def test_an_empty_answer_is_still_a_whole_message(self) -> None:
         assert kinds(streamed([])) == ["message_start", "message_delta", "message_stop"]

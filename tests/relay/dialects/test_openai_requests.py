@@ -195,6 +195,42 @@ def test_the_choice_of_tools(choice, read):
     assert chat(tool_choice=choice, tools=[]).tool_choice == read
 
 
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    """https://platform.openai.com/docs/guides/function-calling (`allowed_tools`)."""
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_of_the_tools_only_the_allowed_ones_are_told(mode):
+    tools = [{"type": "function", "function": {"name": name}} for name in ("look", "delete_all", "read")]
+    request = chat(tools=tools, tool_choice=allowed(mode, "read", "look"))
+    assert ([tool.name for tool in request.tools], request.tool_choice) == (["look", "read"], ToolChoice(mode))
+
+
+def test_to_allow_no_tool_that_is_described_is_refused():
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    with pytest.raises(BadRequest, match="allowed"):
+        chat(tools=tools, tool_choice=allowed("auto", "other"))
+
+
+def test_results_of_one_turns_calls_are_one_turn():
+    calls = [{"id": one, "type": "function", "function": {"name": "look", "arguments": "{}"}} for one in "ab"]
+    picture = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
+    turns = chat(
+        user("Hi"),
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "a", "content": [picture]},
+        {"role": "tool", "tool_call_id": "b", "content": "ok"},
+        user("So?"),
+    ).turns
+    shown = ToolResult("a", "look", [Media("image", url="https://x/y.png")])
+    assert turns[2:] == [
+        Turn("user", [shown, ToolResult("b", "look", [Text("ok")])]),
+        Turn("user", [Text("So?")]),
+    ]
+
+
 def test_what_only_openais_family_knows_is_kept_as_it_came():
     request = chat(logit_bias={"50256": -100}, prompt_cache_key="k", store=False, user="u")
     assert request.extra == {"logit_bias": {"50256": -100}, "prompt_cache_key": "k", "store": False}

@@ -114,6 +114,26 @@ def test_a_call_without_arguments_ends_up_with_the_empty_object():
     assert answer[1]["id"].startswith("call_")
 
 
+IN_TURNS: list[Event] = [
+    Started("x"),
+    CallStarted(0, "a", "f"),
+    CallStarted(1, "b", "g"),
+    CallStarted(2, "c", "h"),
+    CallPiece(0, '{"a":'),
+    CallPiece(1, '{"b":'),
+    CallPiece(0, "1}"),
+    CallPiece(1, "2}"),
+]
+
+
+@pytest.mark.parametrize("end", [[], [Finished(FinishReason.TOOL_CALLS)]], ids=["no finish", "a finish"])
+def test_calls_whose_arguments_come_in_turns_get_each_its_own(end: list[Event]):
+    """The empty object is for a call that has come to its end without any, and never stands before others."""
+    (choice,) = cases.joined(streamed([*IN_TURNS, *end]))["choices"]
+    arguments = [one["function"]["arguments"] for one in choice["message"]["tool_calls"]]
+    assert (arguments, choice["finish_reason"]) == (['{"a":1}', '{"b":2}', "{}"], "tool_calls")
+
+
 def test_usage_is_shown_only_to_those_who_asked():
     assert all("usage" not in chunk for chunk in streamed(SPOKEN, shows_usage=False))
 

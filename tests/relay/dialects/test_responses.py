@@ -193,6 +193,21 @@ def test_beside_tools_of_openais_own_a_function_can_be_forced():
     assert neutral(tools=tools, tool_choice=allowed).tool_choice == ToolChoice("required")
 
 
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_of_the_tools_only_the_allowed_ones_are_told(mode):
+    """https://platform.openai.com/docs/guides/function-calling (`allowed_tools`)."""
+    tools = [LOOK, {**LOOK, "name": "delete_all"}, PATCH, {"type": "namespace", "name": "files", "tools": [LOOK]}]
+
+    def told(*named: dict[str, str]) -> list[str]:
+        chat = neutral(tools=tools, tool_choice={"type": "allowed_tools", "mode": mode, "tools": list(named)})
+        assert chat.tool_choice == ToolChoice(mode)
+        return [tool.name for tool in chat.tools]
+
+    assert told({"type": "custom", "name": "patch"}) == ["patch"]
+    assert told({"type": "function", "name": "files__look"}) == ["files__look"]
+    assert "delete_all" not in told({"type": "function", "name": "look"})
+
+
 @pytest.mark.parametrize(
     ("tools", "choice"),
     [
