@@ -97,6 +97,11 @@ class Books:
         self._shipper.stop()
         await asyncio.to_thread(self._thread.join, SETTLE_PATIENCE)
 
+    @property
+    def alive(self) -> bool:
+        """Whether somebody writes what is handed over: not before the start, nor after the end."""
+        return self._thread.is_alive()
+
     def submit(self, entry: Entry) -> asyncio.Future[Outcome]:
         """Hand over an entry; the future is done when it is durable, or fails with BooksClosed."""
         now = time.monotonic()
@@ -144,10 +149,9 @@ class Books:
             self._enter(waiting, now)
 
     def _waiting(self, entry: Entry, now: float) -> _Waiting:
-        if self._loop is None or self._closing:
+        if self._loop is None or self._closing or not self.alive:
             raise BooksClosed("the books are not open")
-        deadline = now + (SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE)
-        return _Waiting(entry, self._loop.create_future(), deadline, now + self._hold_wait, now)
+        return _Waiting(entry, self._loop.create_future(), now + _patience(entry), now + self._hold_wait, now)
 
     def _enter(self, waiting: _Waiting, now: float) -> None:
         if not self._coming:
@@ -176,7 +180,7 @@ class Books:
 
     def note(self, failure: Failure) -> bool:
         """Hand over what nobody waits for. False: it is lost, because the books are closed or far behind."""
-        if self._loop is None or self._closing or self._noted >= MOST_NOTED:
+        if self._loop is None or self._closing or not self.alive or self._noted >= MOST_NOTED:
             return False
         self._noted += 1
         self.submit(failure).add_done_callback(self._forget)
@@ -258,7 +262,7 @@ class Books:
                 next(in_order)  # its refusal is the settlement's, too
             outcome = next(in_order)
             if outcome.verdict is Verdict.BUSY:
-                waiting.deadline = now + HOLD_PATIENCE  # the database is there: its patience begins anew
+                waiting.deadline = now + _patience(waiting.entry)  # the database is there: it begins anew
                 self._busy.append((now + BUSY_PAUSE, waiting))
                 continue
             if isinstance(waiting.entry, Hold):
@@ -328,8 +332,12 @@ class Books:
         """Let go of connections that may be dead, of this thread's and of those that wait in pools for others."""
         if was_away:
             self._sweeper.forget()
-        connections.close_all()
-        standing.drop_pools()
+        try:
+            connections.close_all()
+            standing.drop_pools()
+        except Exception:
+            # What is broken may refuse to be closed. It is let go of all the same, and what waits is tried on another.
+            log.exception("books: a connection that may be dead could not be closed")
 
     def _answer(self, answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
         """Tell all waiting callers in one go; those who have left meanwhile are not told."""
@@ -354,10 +362,16 @@ class Books:
                 if now >= self._next_beat:
                     batch.beat(self.worker)
                     self._next_beat = now + beat_every()
-                    self._sweeper.sweep(now)
+                    self._sweeper.look(now)
+                if self._sweeper.settle(now):
+                    self._next_upkeep = now  # more of them, after the calls that have come meanwhile
         except (DatabaseError, InterfaceError) as error:
             log.warning("books: upkeep put off: %s", _brief(error))
             self._reconnect(was_away=isinstance(error, OperationalError | InterfaceError))
+        except Exception:
+            # The edge of this thread, as in `_write`: whatever is wrong with one hold must not end the books of all.
+            log.exception("books: upkeep put off")
+            self._reconnect(was_away=False)
 
 
 def _deliver(answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
@@ -368,6 +382,11 @@ def _deliver(answers: list[tuple[_Waiting, Outcome | BooksClosed]]) -> None:
             waiting.future.set_exception(answer)
         else:
             waiting.future.set_result(answer)
+
+
+def _patience(entry: Entry) -> float:
+    """Seconds that it waits for a database that is away."""
+    return SETTLE_PATIENCE if isinstance(entry, GENERATED) else HOLD_PATIENCE
 
 
 def _brief(error: Exception) -> str:

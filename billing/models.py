@@ -141,7 +141,7 @@ class Log(models.Model):
 
 
 class LogOutbox(models.Model):
-    """Log rows on their way to the log database (LOG_SQL_DSN), written in the settlement's transaction."""
+    """Log rows on their way to the log database (LOG_SQL_DSN), written in the transaction of what they tell of."""
 
     created_at = models.BigIntegerField(db_index=True)
     row = models.JSONField()

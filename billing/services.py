@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
-from billing.models import EntryKind, LedgerEntry, Log, LogType
+from billing.models import EntryKind, LedgerEntry, Log, LogOutbox, LogType
 from options.registry import MAX_QUOTA
 
 
@@ -84,5 +85,14 @@ def _enter(user_id: int, kind: EntryKind, amount: int, note: str, actor_id: int,
 
 
 def write_log(user_id: int, kind: LogType, content: str, **fields: Any) -> None:
-    """One log row that is not a charge (top-up, management, system, test). `fields` are columns of `Log`."""
-    Log.objects.create(user_id=user_id, type=kind, content=content, created_at=int(time.time()), **fields)
+    """One log row that is not a charge (top-up, management, system, test). `fields` are columns of `Log`.
+
+    In the caller's transaction, which may hold locks on balances: a log database of its own is not waited for, but
+    gets the row from the outbox (billing.log_shipping).
+    """
+    now = int(time.time())
+    row = {"user_id": user_id, "type": int(kind), "content": content, "created_at": now, **fields}
+    if settings.LOG_DATABASE_ALIAS == "default":
+        Log.objects.create(**row)
+    else:
+        LogOutbox.objects.create(created_at=now, row=row)

@@ -8,6 +8,7 @@ lost, and whether what was asked has been done is as unknown as after any other 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,16 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     def enter(self, thread: int, until: float, peer: socket.socket) -> None:
+        """Watch over `peer`, which is closed by `leave`. Raises OSError, and then it is closed already."""
         with self._lock:
-            self._waiting[thread] = until, peer
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="unanswered statements", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:  # there are no more threads: as passing as no more descriptors
+                    peer.close()
+                    raise OSError(errno.EAGAIN, str(error)) from error
+            self._waiting[thread] = until, peer
 
     def leave(self, thread: int) -> None:
         with self._lock:
@@ -74,21 +80,36 @@ def keep() -> None:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """What is asked of the main database in here is answered within ANSWER, or ends in OperationalError."""
-    if connection.vendor != "postgresql":  # SQLite has a busy timeout, MySQL's connections those of `keep`
-        yield
-        return
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    thread = threading.get_ident()
-    with connection.wrap_database_errors:
-        # A copy, so that what is cut can never be somebody else's who was given the same number.
-        peer = socket.socket(fileno=os.dup(raw.fileno()))
-    _watch.enter(thread, time.monotonic() + ANSWER, peer)
+    """What is asked of the main database in here is answered within ANSWER, or ends in OperationalError.
+
+    So does what the system itself refuses meanwhile, a file descriptor above all, for which drivers have no error of
+    their own: it will pass, and whether what was asked has been done is as unknown as after a lost connection.
+    """
     try:
-        yield
-    finally:
-        _watch.leave(thread)
+        if connection.vendor != "postgresql":  # SQLite has a busy timeout, MySQL's connections those of `keep`
+            yield
+            return
+        connection.ensure_connection()
+        thread = threading.get_ident()
+        _watch.enter(thread, time.monotonic() + ANSWER, _copy_of_peer())
+        try:
+            yield
+        finally:
+            _watch.leave(thread)
+    except OSError as error:
+        raise OperationalError(str(error)) from error
+
+
+def _copy_of_peer() -> socket.socket:
+    """A copy, so that what is cut can never be somebody else's who was given the same number. Raises OSError."""
+    raw: Any = connection.connection
+    with connection.wrap_database_errors:  # one that has been closed meanwhile says so
+        number = os.dup(raw.fileno())
+    try:
+        return socket.socket(fileno=number)
+    except OSError:
+        os.close(number)
+        raise
 
 
 def bound_pages() -> None:

@@ -41,7 +41,7 @@ def missing(worker: Worker) -> list[str]:
         found.append("stopping")
     if worker.snapshot is None:
         found.append("snapshot")
-    if board.cells()[families.IN_A_ROW.at()] >= FAILING:
+    if not worker.books.alive or board.cells()[families.IN_A_ROW.at()] >= FAILING:
         found.append("books")
     if not writable.answer(PATIENCE):
         found.append("database")

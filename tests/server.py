@@ -32,7 +32,7 @@ ROOT_PASSWORD = "a-root-password-of-the-tests"
 ROOT_TOKEN = "RootTokenOfTheTests" + "0" * 29
 ROOT_ACCESS_TOKEN = "0123456789abcdef0123456789abcdef"
 HOLD_TTL = 5  # seconds; the least the settings allow
-HOLD_WAIT = 3  # seconds; the most they allow with that
+HOLD_WAIT = 3  # seconds; with more, the key of a call that died would be its own for longer than its hold
 
 ENVIRONMENT = {
     "SESSION_SECRET": "a secret of the tests, long enough to be taken seriously",

@@ -12,7 +12,7 @@ SQLite has one writer), so `quota - held >= x` decides on the newest balance and
 
 from billing.batch.entries import Entry, Failure, Hold, Keyed, Outcome, Progress, Settlement, Verdict
 from billing.batch.posting import post
-from billing.batch.upkeep import beat, disown, expired, overdue
+from billing.batch.upkeep import beat, disown, endings, late
 
 __all__ = [
     "Entry",
@@ -25,7 +25,7 @@ __all__ = [
     "Verdict",
     "beat",
     "disown",
-    "expired",
-    "overdue",
+    "endings",
+    "late",
     "post",
 ]

@@ -14,10 +14,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 
 MOST_AT_ONCE = 64  # rows of one statement
 INTEGERS = frozenset({"smallint", "integer", "bigint"})  # of PostgreSQL
+# What MySQL's drivers take for an error of operation, though the row is to blame and no second attempt will help: a
+# value missing (1048) or out of its range (1690), a check constraint broken on MySQL (3819) or on MariaDB (4025).
+# As Django's own wrapper has them (django.db.backends.mysql.base.CursorWrapper).
+ROW_IS_WRONG = frozenset({1048, 1690, 3819, 4025})
 
 
 class Cursor:
@@ -68,8 +72,13 @@ def open_cursor() -> Iterator[Any]:
         with connection.cursor() as wrapped:
             yield Logged(wrapped)
         return
-    with connection.wrap_database_errors, closing(connection.connection.cursor()) as raw:
-        yield Cursor(raw, connection.vendor)
+    try:
+        with connection.wrap_database_errors, closing(connection.connection.cursor()) as raw:
+            yield Cursor(raw, connection.vendor)
+    except OperationalError as error:
+        if connection.vendor == "mysql" and error.args and error.args[0] in ROW_IS_WRONG:
+            raise IntegrityError(*error.args) from error
+        raise
 
 
 def insert(cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, ending: str = "") -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from billing.batch.entries import Settlement
+from billing.batch.sql import select_in
 
 DIED = "worker_died"  # the error code of a stream whose process ended before it did
 
@@ -27,28 +29,42 @@ def disown(request_ids: list[str]) -> None:
         cursor.executemany("UPDATE holds SET worker = '' WHERE request_id = %s", [(one,) for one in request_ids])
 
 
-def expired(limit: int = 200) -> list[Settlement]:
-    """What would settle the holds that are over: the recorded progress of a stream, else a release."""
-    return [entry for _, entry in overdue(limit)]
+class Late(NamedTuple):
+    """A hold that its process has not kept alive as it should. `over`: it may be ended, if that process has gone."""
+
+    request_id: str
+    ends: int  # Unix seconds
+    over: bool
 
 
-def overdue(limit: int = 200) -> list[tuple[int, Settlement]]:
-    """(end, what would settle it) of holds that are over, or end later than any can that was made by a right clock.
+def late() -> list[Late]:
+    """All holds that have missed beats, or end later than any can that was made by a right clock; the oldest first.
 
-    Whether their processes have gone is for the caller to find out (billing.sweeping).
+    Those that are not over yet have half of their life behind them, in which a living process beats at least three
+    times. Whether their processes have gone is for the caller to find out (billing.sweeping).
     """
     now = int(time.time())
+    latest = now + 2 * settings.HOLD_TTL
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"  # noqa: S608
-            " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
-            f" t.unlimited_quota, u.{connection.ops.quote_name('group')}, h.expires_at FROM holds h"
-            " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id"
-            " WHERE h.expires_at < %s OR h.expires_at > %s ORDER BY h.expires_at LIMIT %s",
-            (now, now + 2 * settings.HOLD_TTL, limit),
+            "SELECT request_id, expires_at FROM holds WHERE expires_at < %s OR expires_at > %s ORDER BY expires_at",
+            (now + settings.HOLD_TTL // 2, latest),
         )
-        rows = cursor.fetchall()
-    return [(row[16], _ending(row, now)) for row in rows]
+        return [Late(request_id, ends, ends < now or ends > latest) for request_id, ends in cursor.fetchall()]
+
+
+def endings(request_ids: Sequence[str]) -> list[tuple[int, Settlement]]:
+    """(end, what would settle it) of those of these holds that are open: a stream's progress, else a release."""
+    group = connection.ops.quote_name("group")
+    query = (
+        "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"  # noqa: S608
+        " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
+        f" t.unlimited_quota, u.{group}, h.expires_at FROM holds h"
+        " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id WHERE h.request_id IN"
+    )
+    now = int(time.time())
+    with connection.cursor() as cursor:
+        return [(row[16], _ending(row, now)) for row in select_in(cursor, query, request_ids)]
 
 
 def _ending(row: Any, now: int) -> Settlement:

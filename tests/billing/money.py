@@ -13,7 +13,7 @@ from django.db import connection, connections
 
 from accounts.models import Token, User
 from accounts.tokens import create_token
-from billing.batch import Hold, Progress, Settlement, post
+from billing.batch import Hold, Progress, Settlement, endings, late, post
 from billing.models import EntryKind, LedgerEntry, Log
 from billing.models import Hold as HoldRow
 from billing.services import credit
@@ -130,6 +130,11 @@ def settlement(of: Hold, charge: int | None, **fields: Any) -> Settlement:
         log=fields.pop("log", {"model_name": "gpt", "username": "alice"}),
         **fields,
     )
+
+
+def expired() -> list[Settlement]:
+    """What would settle the holds that are over, be their processes alive or not."""
+    return [entry for _, entry in endings([one.request_id for one in late() if one.over])]
 
 
 def now_holds(user: User) -> int:

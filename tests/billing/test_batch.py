@@ -20,6 +20,7 @@ from tests.billing.money import (
     channel,
     charges,
     everything,
+    expired,
     hold,
     in_threads,
     key_of,
@@ -566,7 +567,7 @@ def test_an_expired_hold_without_progress_is_released():
     post([call])
     HoldRow.objects.update(expires_at=int(time.time()) - 1)
 
-    post(batch.expired())
+    post(expired())
 
     user.refresh_from_db()
     assert (user.quota, user.held) == (100, 0)
@@ -580,7 +581,7 @@ def test_an_expired_stream_is_charged_for_its_last_progress():
     post([progress(stream, 60, charge=33)])
     HoldRow.objects.update(expires_at=int(time.time()) - 1)
 
-    post(batch.expired())
+    post(expired())
 
     assert quota(user) == 67
     assert remain(token) == 47
@@ -603,7 +604,7 @@ def test_a_stream_without_a_hold_worth_naming_still_counts_against_its_limited_t
     post([progress(stream, 0, charge=7)])
     HoldRow.objects.update(expires_at=int(time.time()) - 1)
 
-    post(batch.expired())
+    post(expired())
 
     assert (quota(user), remain(token)) == (93, 73)
 
@@ -616,7 +617,7 @@ def test_a_beat_keeps_a_workers_own_holds_and_nobody_elses():
 
     batch.beat("mine")
 
-    assert [one.request_id for one in batch.expired()] == [theirs.request_id]
+    assert [one.request_id for one in expired()] == [theirs.request_id]
 
 
 def test_who_comes_late_to_a_swept_hold_settles_nothing_twice():
@@ -625,7 +626,7 @@ def test_who_comes_late_to_a_swept_hold_settles_nothing_twice():
     post([stream])
     post([progress(stream, 60, charge=33)])
     HoldRow.objects.update(expires_at=int(time.time()) - 1)
-    dead = batch.expired()
+    dead = expired()
     post(dead)
 
     post([settlement(stream, 50)])
@@ -648,7 +649,7 @@ def test_two_sweepers_and_the_call_itself_settle_once():
             persistently([settlement(stream, 33)])
 
     def sweep() -> None:
-        persistently(batch.expired())
+        persistently(expired())
 
     assert in_threads([sweep, sweep, settle_like_the_worker]) == [None] * 3
     assert quota(user) == 10_000 - 20 * 33

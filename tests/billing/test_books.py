@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import threading
 import time
@@ -14,8 +15,8 @@ import pytest
 from django.db import OperationalError, connections
 
 from accounts.models import Token, User, UserStatus
-from billing import batch, books
-from billing.batch import Hold, Outcome, Verdict
+from billing import batch, books, standing
+from billing.batch import Failure, Hold, Outcome, Verdict
 from billing.books import Books, BooksClosed
 from billing.models import EntryKind, Log
 from billing.models import Hold as HoldRow
@@ -24,6 +25,7 @@ from tests.billing.money import (
     TRANSACTIONS,
     channel,
     charges,
+    expired,
     forget_connections,
     hold,
     in_threads,
@@ -242,6 +244,27 @@ async def test_poison_fails_alone(poison):
     assert {one.request_id for one in held[:20]} <= settled.keys()
 
 
+async def test_one_user_with_a_wrong_row_stops_nobody_else():
+    """Somebody has set by hand what a user holds, to less than an open call holds: the database refuses to go below 0.
+
+    Every database says so in its own way, and MySQL as if it were away.
+    """
+    wrong, right = await aside(person, 1_000), await aside(person, 1_000)
+    tokens = [await aside(key_of, user) for user in (wrong, right)]
+    async with opened() as ledger:
+        refused, taken = (hold(token, 100, worker=ledger.worker) for token in tokens)
+        await asyncio.gather(ledger.post(refused), ledger.post(taken))
+        await aside(User.objects.filter(pk=wrong.pk).update, held=0)
+
+        ends = [ledger.submit(settlement(one, 5)) for one in (refused, taken)]
+        assert (await asyncio.wait_for(ends[1], 10)).amount == 5
+        with pytest.raises(BooksClosed, match="IntegrityError"):
+            await asyncio.wait_for(ends[0], 10)
+
+        await aside(User.objects.filter(pk=wrong.pk).update, held=100)
+        await ledger.post(settlement(refused, 5))
+
+
 @pytest.mark.parametrize("amount", [2**63, 10**30])
 async def test_a_hold_of_an_absurd_amount_harms_nobody(amount):
     token = await aside(key_of, await aside(person, 10_000))
@@ -417,6 +440,108 @@ async def test_a_database_away_too_long_refuses_holds(monkeypatch):
         assert time.monotonic() - began < 3
 
 
+async def test_a_settlement_that_was_busy_waits_for_the_database_as_long_as_any_other(settings, monkeypatch):
+    """The call came with its hold, for which there was no room at first; it has been answered upstream."""
+    settings.HOLD_WAIT = 30
+    monkeypatch.setattr(books, "HOLD_PATIENCE", 0.3)
+    monkeypatch.setattr(books, "BUSY_PAUSE", 0.2)
+    token = await aside(key_of, await aside(person, 100))
+    real, busy, away = batch.post, threading.Event(), threading.Event()
+
+    def post(entries, *, again=False):
+        if away.is_set():
+            raise OperationalError("could not connect to server")
+        outcomes = real(entries, again=again)
+        if not busy.is_set() and any(outcome.verdict is Verdict.BUSY for outcome in outcomes):
+            away.set()
+            busy.set()
+        return outcomes
+
+    monkeypatch.setattr(batch, "post", post)
+    async with opened() as ledger:
+        first, second = (hold(token, 80, worker=ledger.worker) for _ in range(2))
+        await ledger.post(first)
+        ledger.ahead(second)
+        settled = ledger.submit(at_its_end(second, 5))
+        assert await asyncio.to_thread(busy.wait, 10)
+        await asyncio.sleep(1)
+        away.clear()
+        await ledger.post(settlement(first, 5))
+
+        assert (await asyncio.wait_for(settled, 10)).amount == 5
+
+
+async def test_a_moment_without_descriptors_costs_no_settlement(monkeypatch):
+    """The driver has no error of its own for that, wherever it meets it."""
+    user = await aside(person, 1_000)
+    token = await aside(key_of, user)
+    real, none_left = batch.post, threading.Event()
+
+    def post(entries, *, again=False):
+        if none_left.is_set():
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(entries, again=again)
+
+    monkeypatch.setattr(batch, "post", post)
+    async with opened() as ledger:
+        one = hold(token, 10, worker=ledger.worker)
+        await ledger.post(one)
+        none_left.set()
+        settled = ledger.submit(settlement(one, 7))
+        await asyncio.sleep(0.5)
+        assert not settled.done()
+        none_left.clear()
+
+        assert (await asyncio.wait_for(settled, 5)).amount == 7
+
+
+UPKEEP_ENDS_IN = [OSError(errno.EMFILE, "Too many open files"), ValueError("a row nobody reckoned with")]
+
+
+@pytest.mark.parametrize("error", UPKEEP_ENDS_IN, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["beat", "late", "endings"])
+async def test_the_books_outlive_whatever_their_upkeep_ends_in(settings, monkeypatch, where, error):
+    settings.HOLD_TTL = 2
+    user = await aside(person, 1_000)
+    token = await aside(key_of, user)
+    dead = hold(token, 50, worker="a worker that died")
+    await aside(batch.post, [dead])
+    ended = threading.Event()
+
+    def end(*arguments: Any) -> None:
+        ended.set()
+        raise error
+
+    async with opened() as ledger:
+        with monkeypatch.context() as patched:
+            patched.setattr(batch, where, end)
+            assert await asyncio.to_thread(ended.wait, 15)
+        assert await asyncio.wait_for(call(ledger, token, 7), 5)
+        await eventually(lambda: now_holds(user) == 0, 15)
+
+
+async def test_the_books_outlive_connections_that_refuse_to_be_closed(monkeypatch):
+    token = await aside(key_of, await aside(person, 1_000))
+    real, lost = batch.post, threading.Event()
+
+    def post(entries, *, again=False):
+        if lost.is_set():
+            raise OperationalError("server closed the connection unexpectedly")
+        return real(entries, again=again)
+
+    def refuse() -> None:
+        lost.clear()
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with opened() as ledger:
+        with monkeypatch.context() as patched:
+            patched.setattr(batch, "post", post)
+            patched.setattr(standing, "drop_pools", refuse)
+            lost.set()
+            assert await asyncio.wait_for(call(ledger, token, 7), 5)
+        assert not lost.is_set()
+
+
 # --- stopping
 
 
@@ -452,6 +577,26 @@ async def test_a_hold_that_waits_for_room_does_not_keep_the_books_open(settings)
 
     assert (await asyncio.wait_for(waiting, 2)).verdict is Verdict.USER_SHORT
     await aside(batch.post, [settlement(first, None)])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_books_whose_thread_has_died_take_nothing_and_say_so(monkeypatch):
+    token = await aside(key_of, await aside(person, 100))
+
+    def die(ledger: Books) -> None:
+        raise SystemError("nothing that could be reckoned with")
+
+    monkeypatch.setattr(Books, "_upkeep", die)
+    ledger = Books()
+    assert not ledger.alive
+    ledger.start()
+    await asyncio.to_thread(ledger._thread.join, 10)
+
+    assert not ledger.alive
+    assert not ledger.note(Failure(request_id="1", user_id=1, token_id=1))
+    with pytest.raises(BooksClosed):
+        ledger.submit(hold(token, 1))
+    await ledger.stop()
 
 
 async def test_nobody_hands_in_after_the_close():
@@ -528,7 +673,7 @@ async def test_a_hold_that_is_kept_back_is_written_in_time_and_at_once_when_it_i
         await asyncio.wait_for(future, 5)
         assert await aside(now_holds, user) == 50
     await aside(HoldRow.objects.update, expires_at=0)
-    await aside(lambda: batch.post(batch.expired()))
+    await aside(lambda: batch.post(expired()))
 
 
 async def test_a_hold_that_was_kept_back_can_be_withdrawn_and_leaves_no_trace(monkeypatch):

@@ -23,7 +23,6 @@ from hypothesis.stateful import (
 
 from accounts.models import Token, TokenStatus, User, UserStatus
 from accounts.tokens import update_token
-from billing import batch
 from billing.batch import Entry, Hold, Settlement, Verdict, post
 from billing.models import EntryKind, LedgerEntry, Log
 from billing.models import Hold as HoldRow
@@ -34,6 +33,7 @@ from tests.billing.money import (
     check,
     empty_tables,
     everything,
+    expired,
     hold,
     key_of,
     person,
@@ -162,14 +162,14 @@ class Ledger(RuleBasedStateMachine):
         for _ in range(count):
             call = dead.draw(st.sampled_from(self.calls), label="dead")
             HoldRow.objects.filter(pk=call.request_id).update(expires_at=int(time.time()) - 1)
-        found = batch.expired()
+        found = expired()
         for one in found:
             if one.charge is not None:
                 self.asked.setdefault(one.request_id, one.charge)
         outcomes = post(found)
         assert len(outcomes) == len(found)
         post(found)  # another sweeper saw the same rows
-        assert not batch.expired()
+        assert not expired()
 
     # --- what people do meanwhile
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,3 +85,52 @@ def test_only_what_is_late_is_cut():
     for thread, (_, theirs) in enumerate(pairs):
         watch.leave(thread)
         theirs.close()
+
+
+def no_more(*arguments: object, **named: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.skipif(KIND != "postgres", reason="only PostgreSQL's connections are watched")
+@pytest.mark.parametrize(("module", "name"), [(os, "dup"), (socket, "socket")])
+def test_no_more_descriptors_are_a_database_that_is_away(monkeypatch, module, name):
+    def look() -> None:
+        connection.ensure_connection()
+        before = len(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, no_more)
+            with pytest.raises(OperationalError, match="Too many open files"), standing.answered():
+                pytest.fail("nothing may be asked unwatched")
+        assert len(os.listdir("/proc/self/fd")) <= before
+        with standing.answered(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    on_a_thread_that_keeps(look)
+
+
+def test_what_the_system_refuses_under_a_statement_is_a_database_that_is_away():
+    """The driver opens a descriptor to wait with, say, and has no error of its own for that."""
+
+    def look() -> None:
+        with pytest.raises(OperationalError, match="Too many open files"), standing.answered():
+            no_more()
+
+    on_a_thread_that_keeps(look)
+
+
+def test_no_more_threads_leave_nothing_behind(monkeypatch):
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ours, theirs = socket.socketpair()
+    watch = Watch()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(OSError, match="can't start new thread"):
+            watch.enter(1, time.monotonic(), ours)
+
+    assert ours.fileno() == -1
+    watch.cut_late(time.monotonic() + 60)
+    watch.enter(1, time.monotonic() + 60, theirs)
+    watch.leave(1)
+    assert theirs.fileno() == -1

@@ -95,22 +95,6 @@ def test_redis_variables_without_redis_are_told(settings):
     assert [found.id for found in checks.redis_variables_belong_together()] == ["config.W004"]
 
 
-@pytest.mark.parametrize(
-    ("wait", "live", "hours", "fits"),
-    [(30, 60, 24, True), (58, 60, 24, True), (59, 60, 24, False), (60, 60, 24, False), (600, 60, 0, True)],
-)
-def test_no_call_waits_for_its_hold_until_its_key_is_lost(settings, wait, live, hours, fits):
-    settings.HOLD_WAIT, settings.HOLD_TTL, settings.IDEMPOTENCY_HOURS = wait, live, hours
-    assert [found.id for found in checks.holds_fit()] == ([] if fits else ["config.E009"])
-
-
-def test_settings_that_do_not_fit_refuse_the_start_in_one_line(settings):
-    settings.HOLD_WAIT, settings.HOLD_TTL = 30, 20
-
-    with pytest.raises(startup.CannotStart, match=r"^HOLD_WAIT \(30 s\) is too long .* Set HOLD_WAIT to 18 at most"):
-        startup._run_checks()
-
-
 @pytest.mark.parametrize(("token", "fits"), [("a" * 48, True), ("sk-abc", True), ("a" * 49, False), ("a-b", False)])
 def test_the_root_token_must_be_a_key(settings, token, fits):
     settings.INITIAL_ROOT_TOKEN, settings.INITIAL_ROOT_ACCESS_TOKEN = token, ""
