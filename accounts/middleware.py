@@ -35,10 +35,11 @@ class SecondFactorFirst(MiddlewareMixin):
     Stands after AuthenticationMiddleware and PasswordChangeFirst. The API asks by itself (api.authentication).
     """
 
-    OPEN = ("/api/", "/static/", "/i18n/", "/setting/second-factor")
+    OPEN = ("/api/", "/static/", "/i18n/", "/setting/second-factor", "/oauth/")  # the last refuses by itself
+    PAGES = ("password", "logout", "confirm", "passkey-options")
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        if request.path.startswith(self.OPEN) or request.path in map(reverse, ("password", "logout", "confirm")):
+        if request.path.startswith(self.OPEN) or request.path in map(reverse, self.PAGES):
             return None
         if request.user.is_authenticated and owes_factor(request.user):
             return redirect("second-factor")

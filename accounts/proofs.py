@@ -35,6 +35,10 @@ def _address(email: str) -> str:
     email = clean_email(email.strip())
     if not email:
         raise BadField
+    try:
+        mail.ascii_address(email)
+    except ValueError:  # a quoted one, which may hold what looks like others, is never delivered
+        raise BadField from None
     return email
 
 

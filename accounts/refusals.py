@@ -103,6 +103,12 @@ class UnknownAction(Refused):
     pass
 
 
+class ReferenceTaken(Refused):
+    """This Idempotency-Key was sent with another user or amount before."""
+
+    text = "Idempotency-Key 已用于另一次充值"
+
+
 class NotFound(Refused):
     text = "record not found"
 

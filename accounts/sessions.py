@@ -22,16 +22,17 @@ _noted: dict[str, float] = {}  # session key → when this worker last looked (m
 
 def begin(session_key: str, user_id: int, *, address: str, user_agent: str, method: str) -> None:
     """Note a new sign-in."""
+    now = int(time.time())  # read once: all that is noted tells the same moment
+    noted = {
+        "user_id": user_id,
+        "address": address[:45],
+        "user_agent": user_agent[:255],
+        "method": method[:32],
+    }
     UserSession.objects.update_or_create(
-        session_key=session_key,
-        defaults={
-            "user_id": user_id,
-            "address": address[:45],
-            "user_agent": user_agent[:255],
-            "method": method[:32],
-        },
+        session_key=session_key, defaults=noted, create_defaults={**noted, "created_at": now, "seen_at": now}
     )
-    User.objects.filter(pk=user_id).update(last_active=int(time.time()))
+    User.objects.filter(pk=user_id).update(last_active=now)
 
 
 def moved(old_key: str | None, new_key: str | None) -> None:

@@ -62,6 +62,7 @@ ENGLISH: Mapping[str, str] = {
     "用户不存在": "There is no such user",
     "id 为空！": "The id is missing",
     "id 或 userId 为空！": "The id or the user's id is missing",
+    "Idempotency-Key 已用于另一次充值": "This Idempotency-Key was used for another top-up",
     "额度超出允许的范围": "The quota is out of range",
     "quota 不能为负数！": "The quota cannot be negative",
     # users

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 
 from accounts.http import client_address
-from accounts.models import fold
+from accounts.models import User, fold
 from api import windows
 from api.envelope import TooMany
 from api.windows import Limit
@@ -32,14 +33,23 @@ def spend_critical(request: HttpRequest) -> None:
         raise TooMany
 
 
+def _account(name: str) -> str:
+    """A name as it is counted: an account's two, its user name and its address, are one. As signing in finds it."""
+    key = fold(name)
+    if "@" not in key or "\x00" in key:
+        return key
+    owners = dict(User.objects.filter(Q(username_key=key) | Q(email_key=key)).values_list("email_key", "username_key"))
+    return key if key in owners.values() else owners.get(key, key)
+
+
 def check_password_tries(name: str) -> None:
     """Raises TooMany while an account was given too many wrong passwords, right or not the next one."""
-    if not windows.exact().allows(WRONG_PASSWORDS, fold(name), count=False):
+    if not windows.exact().allows(WRONG_PASSWORDS, _account(name), count=False):
         raise TooMany
 
 
 def count_wrong_password(name: str) -> None:
-    windows.exact().allows(WRONG_PASSWORDS, fold(name))
+    windows.exact().allows(WRONG_PASSWORDS, _account(name))
 
 
 def check_code_tries(user_id: int) -> None:
@@ -53,7 +63,7 @@ def count_wrong_code(user_id: int) -> None:
 
 def few_wrong_passwords(name: str) -> bool:
     """Whether an account is signed in to as usual: nobody has been guessing lately."""
-    return windows.exact().allows(SUSPICIOUS, fold(name), count=False)
+    return windows.exact().allows(SUSPICIOUS, _account(name), count=False)
 
 
 def check_email_code_tries(user_id: int) -> None:

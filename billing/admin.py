@@ -31,9 +31,10 @@ class Since(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() is None:
+        wanted = self.value()
+        if wanted not in dict(self.lookup_choices):
             return queryset
-        return queryset.filter(created_at__gte=int(time.time()) - int(self.value() or 0))
+        return queryset.filter(created_at__gte=int(time.time()) - int(wanted))
 
 
 @admin.register(Log)

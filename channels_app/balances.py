@@ -89,7 +89,8 @@ def update_balance(channel_id: int) -> float:
     try:
         balance = ask(route)
     except (CallFailed, BalanceUnknown) as failure:  # a provider's own words may quote the key
-        raise BalanceUnknown(str(failure).replace(route.key or " ", "[key]" if route.key else " ")) from None
+        told = str(failure).replace(route.key or " ", "[key]" if route.key else " ")
+        raise BalanceUnknown(told.encode("utf-8", "replace").decode()) from None
     Channel.objects.filter(pk=channel_id).update(balance=balance, balance_updated_time=int(time.time()))
     return balance
 

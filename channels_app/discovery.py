@@ -61,7 +61,7 @@ def unpriced(names: Iterable[str], mapping: str, channel_type: int, prices: Pric
 def _names(mapping: str) -> dict[str, str]:
     try:
         table = json.loads(mapping or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(table, dict):
         return {}

@@ -215,7 +215,7 @@ def _refused(error: UpstreamError) -> Failed:
 def _told(channel_id: int, name: str, model: str, elapsed: float, text: str, *, success: bool) -> str:
     """Write the log row; returns the text as it is shown."""
     shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-    shown = shown.replace("\x00", "")
+    shown = shown.encode("utf-8", "replace").decode().replace("\x00", "")  # JSON may hold half a character
     content = f"渠道 {name} 测试成功，响应：{shown}" if success else f"渠道 {name} 测试失败，错误：{shown}"
     write_log(
         0, LogType.TEST, content, channel_id=channel_id, model_name=model[:191], elapsed_time=round(elapsed * 1000)

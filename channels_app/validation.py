@@ -206,13 +206,11 @@ def _config(value: Any) -> dict[str, str]:
     config = _object_of_texts("config", value)
     if unknown := set(config) - CONFIG_MEMBERS:
         raise ChannelInvalid(_("config: unknown member %(member)s") % {"member": ", ".join(sorted(unknown))})
-    if proxy := config.get("proxy", "").strip():
-        if urlsplit(proxy).scheme not in PROXY_SCHEMES:
-            raise ChannelInvalid(
-                _("config: the proxy must start with one of %(schemes)s")
-                % {"schemes": ", ".join(f"{scheme}://" for scheme in PROXY_SCHEMES)}
-            )
-        _url("proxy", proxy)
+    if (proxy := config.get("proxy", "").strip()) and _url("proxy", proxy).scheme not in PROXY_SCHEMES:
+        raise ChannelInvalid(
+            _("config: the proxy must start with one of %(schemes)s")
+            % {"schemes": ", ".join(f"{scheme}://" for scheme in PROXY_SCHEMES)}
+        )
     return {name: text.strip() for name, text in config.items()}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.functional import Promise
+
+from console.formats import datetime_of
 
 BOM = "\ufeff"  # by which spreadsheets know that it is UTF-8
 AT_ONCE = 500  # rows of one piece of the answer, and of one query
@@ -44,7 +46,7 @@ def neutral(value: object) -> object:
 
 def utc(seconds: int) -> str:
     """Unix seconds as `2026-01-31T08:00:00Z`, which every spreadsheet reads; "" for 0 and for never (-1)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
+    return datetime_of(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
 
 
 def newest_first(rows: QuerySet[Row]) -> Iterator[Row]:

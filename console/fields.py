@@ -83,7 +83,10 @@ class QuotaField(forms.MultiValueField):
             raise ValidationError(_("Enter a number.")) from None
         if not amount.is_finite():
             raise ValidationError(_("Enter a number."))
-        points = amount * self.per_unit if unit == "dollars" else amount
+        try:
+            points = amount * self.per_unit if unit == "dollars" else amount
+        except ArithmeticError:  # more than a Decimal holds
+            points = Decimal(MAX_QUOTA + 1)
         if not self.lowest <= points <= MAX_QUOTA:
             raise ValidationError(
                 _("The amount must be between %(low)s and %(high)s points.") % {"low": self.lowest, "high": MAX_QUOTA}

@@ -66,13 +66,21 @@ def cost(points: int, options: Options) -> str:
     return abbreviated(points)
 
 
+LATEST = 253_402_128_000  # 9999-12-30: later ones some zone cannot show
+
+
+def datetime_of(seconds: int, zone: tzinfo) -> datetime:
+    """A moment beyond what a calendar holds is shown as its end."""
+    return datetime.fromtimestamp(min(max(seconds, 0), LATEST), zone)
+
+
 def moment(seconds: int, zone: tzinfo | None = None) -> str:
     """Unix seconds in the zone (else the person's) and the form of their language: `2026-01-31 08:00:00`."""
-    return date_format(datetime.fromtimestamp(seconds, zone or timezone.get_current_timezone()), "DATETIME_FORMAT")
+    return date_format(datetime_of(seconds, zone or timezone.get_current_timezone()), "DATETIME_FORMAT")
 
 
 def day(seconds: int) -> str:
-    return date_format(datetime.fromtimestamp(seconds, timezone.get_current_timezone()), "DATE_FORMAT")
+    return date_format(datetime_of(seconds, timezone.get_current_timezone()), "DATE_FORMAT")
 
 
 def zone_name() -> str:
@@ -81,7 +89,7 @@ def zone_name() -> str:
 
 def ago(seconds: int) -> str:
     """The largest unit of the age alone: "3 hours ago"; "just now" below a minute, and for a clock that is ahead."""
-    then = datetime.fromtimestamp(seconds, UTC)
+    then = datetime_of(seconds, UTC)
     if timezone.now() - then < timedelta(minutes=1):
         return gettext("just now")
     return gettext("%(age)s ago") % {"age": timesince(then, depth=1)}

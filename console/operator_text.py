@@ -41,6 +41,9 @@ def _clean(html: str) -> SafeString:
 def link(text: str) -> str:
     """The address, if the whole text is one that a browser may open; else ""."""
     address = text.strip()
-    parts = urlsplit(address)
-    one = parts.scheme in ("http", "https") and bool(parts.hostname) and len(address.split()) == 1
+    try:
+        parts = urlsplit(address)
+        one = parts.scheme in ("http", "https") and bool(parts.hostname) and len(address.split()) == 1
+    except ValueError:  # brackets where a host would stand, as Markdown has them
+        return ""
     return address if one else ""

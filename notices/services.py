@@ -10,12 +10,12 @@ MAX_TEXT = 2000  # characters, of an upstream's words for example
 
 def verification_code(address: str) -> None:
     """Send a code to the address, or, where it belongs to an account, a note that it does."""
-    queue.post(Kind.VERIFICATION, address, lifetime=codes.LIFETIME)
+    queue.post_all(Kind.VERIFICATION, [(address, {})], lifetime=codes.LIFETIME)  # one: a stranger typed it
 
 
 def password_reset(address: str) -> None:
     """Send a link to whoever has an account with this address; nothing to anybody else."""
-    queue.post(Kind.RESET, address, lifetime=codes.LIFETIME)
+    queue.post_all(Kind.RESET, [(address, {})], lifetime=codes.LIFETIME)
 
 
 def channel_disabled(channel_id: int, name: str, reason: str) -> None:

@@ -65,6 +65,8 @@ class OptionForm(ServiceForm):
         if not self.secret:
             del self.fields["clear"]
             self.initial["new_value"] = self.instance.value
+            if self.instance.pk:
+                self.watch("new_value")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -117,6 +119,8 @@ class OptionAdmin(ServiceAdmin):
         value = form.cleaned_data["new_value"]
         if form.secret and not value and not form.cleaned_data["clear"]:
             return
+        if change and not form.secret and "new_value" not in form.changed_data:
+            return  # as the page was made with, though somebody else may have changed it meanwhile
         try:
             set_option(actor_of(request), obj.pk, value)
         except BadOption as error:

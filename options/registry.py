@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -77,7 +78,14 @@ def _ratios(value: str) -> None:
 
 
 def _web_address(value: str) -> None:
-    if value and not value.startswith(("http://", "https://")):
+    if not value:
+        return
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or "\x00" in value:
         raise BadOption(_("must be an http:// or https:// address"))
 
 

@@ -151,6 +151,8 @@ def update_code(actor: Actor, code_id: int, changes: Mapping[str, Any]) -> Redem
     fields = {name: value for name, value in fields.items() if value != getattr(code, name)}
     if code.status == RedemptionStatus.USED and fields.keys() & {"quota", "status"}:
         raise CodeUsed("该兑换码已被使用")
+    if fields.get("expires_at", 0) < 0 or (code.per_user and fields.get("batch") == ""):
+        raise BadCode("无效的参数")  # codes without a batch would all count as one
     if fields.get("status", RedemptionStatus.ENABLED) not in (RedemptionStatus.ENABLED, RedemptionStatus.DISABLED):
         raise BadCode("无效的参数")
     if fields:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from tests import databases, emptying, fake_upstream, migrated, server, static_files
@@ -23,6 +24,13 @@ from tests.server import Gateway
 if TYPE_CHECKING:
     from accounts.models import User
     from channels_app.models import Channel
+
+# Here, before tests are imported, for what they set themselves is added to it. A machine that is slow fails no test by
+# that, and what is drawn is the same in every run: an example that fails comes to light where it was brought about.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 MakeGateway = Callable[..., Gateway]
 

@@ -26,7 +26,7 @@ DEFAULT_DSN = {
     "postgres": "postgres://oneapi:oneapi@127.0.0.1:5432/postgres",
     "mysql": "mysql://oneapi:oneapi@127.0.0.1:3306/mysql",
 }
-CONNECT_TIMEOUT = 3  # seconds
+CONNECT_TIMEOUT = 15  # seconds
 MARK = "tests"  # begins the name of every database made here
 
 

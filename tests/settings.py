@@ -3,13 +3,16 @@
 Everything else is what production reads, from a clean environment: a developer's variables and .env do not count.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from tests import databases
 
 FOLDER = Path(tempfile.mkdtemp(prefix="gateway-tests-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 KIND = os.environ.get("TEST_DATABASE", "sqlite")
 if KIND not in databases.NAMES:
     raise SystemExit(f"TEST_DATABASE must be one of {', '.join(databases.NAMES)}; example: TEST_DATABASE=postgres")

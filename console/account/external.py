@@ -18,6 +18,7 @@ from accounts.external import linking, starting, states, wechat
 from accounts.external.identity import Identity, Method, Proof
 from accounts.external.methods import METHODS, WITH_STATE, identify
 from accounts.factors.pending import enter
+from accounts.factors.policy import owes_factor
 from accounts.http import SignedInRequest, actor_of
 from accounts.models import User
 from accounts.refusals import Refused, Unreachable, WrongCode
@@ -38,11 +39,16 @@ SIGN_IN, BIND, CONFIRM = "sign_in", "bind", "confirm"
 @require_POST
 @counted
 def start(request: HttpRequest, name: str) -> HttpResponse:
-    """Send the browser out. `purpose`: sign_in, bind or confirm; `next`: where to go afterwards."""
+    """Send the browser out. `purpose`: sign_in, bind or confirm; `next`: where to go afterwards.
+
+    Who owes a second factor can but confirm, which setting one up may ask for (accounts.middleware lets them through).
+    """
     method = _method(name)
     options, purpose = option_services.load(), request.POST.get("purpose", SIGN_IN)
     if not method.enabled(options):
         return _failed(request, name, _("The operator has switched this way of signing in off."))
+    if purpose != CONFIRM and _owes(request):
+        return redirect("second-factor")
     if purpose == BIND and not (request.user.is_authenticated and is_confirmed(request)):
         return redirect(f"{reverse('confirm')}?next={reverse('personal')}")
     known = origin_of(starting.form_target(name, options))
@@ -91,6 +97,8 @@ def _arrived(request: HttpRequest, method: Method, identity: Identity, expected:
             return _failed(request, method.name, _("This is not the identity that is bound to your account."))
         confirm(request)
         return redirect(expected.target or "home")
+    if _owes(request):  # also by a state of the API's, which says no purpose and would bind
+        return redirect("second-factor")
     if user is not None and expected.purpose in (BIND, ""):  # begun by a front end of the reference: it binds
         linking.bind(user.pk, method, identity, actor_of(request))
         messages.success(request, _("%(provider)s is bound to your account.") % {"provider": LABELS[method.name]})
@@ -166,6 +174,10 @@ def _wechat(request: HttpRequest, form: WeChatForm, context: dict[str, object]) 
     allow(request, "img-src", picture)
     context = {**context, "form": form, "picture": picture if origin_of(picture) else ""}
     return render(request, "console/account/wechat.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _owes(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and owes_factor(request.user)
 
 
 def _method(name: str) -> Method:

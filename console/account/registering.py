@@ -51,7 +51,7 @@ def register_page(request: HttpRequest) -> HttpResponse:
         answer.delete_cookie(INVITED)
         return answer
     answer = _page(request, options, form, status=422 if request.method == "POST" else 200)
-    if code := request.GET.get("aff", "")[:32]:
+    if (code := request.GET.get("aff", "")[:32]) and code.isascii() and code.isprintable():  # all a cookie holds
         _remember(request, answer, code)
     return answer
 

@@ -20,6 +20,7 @@ from channels_app.providers import CONFIG_MEMBERS, SECRET_MEMBERS
 from channels_app.validation import MAX_NAME, MAX_NOTES, MAX_PRIORITY, MAX_TAGS, MAX_TEST_EVERY, MAX_WEIGHT
 from console.channel_form.pairs import PairsField
 from console.fields import ModelsField
+from console.seen import SEEN, SeenField, mark, marks_text
 
 BOX, CLEAR = "box_", "clear_"  # before the names of a type's own boxes, and of the ticks that forget a secret
 
@@ -46,6 +47,8 @@ class Offered:
 class ChannelForm(forms.Form):
     """`channel_type` says which boxes there are. Secrets are never filled in from what is stored, only from what was
     typed into this form a moment ago.
+
+    With a `stored` channel the form carries marks of what it was drawn with, through every redrawing.
     """
 
     name = forms.CharField(
@@ -142,6 +145,8 @@ class ChannelForm(forms.Form):
                 del self.fields[name]
         else:
             self.fields["models"].choices = _grouped(self._current("models"))  # type: ignore[attr-defined]
+        if stored is not None:
+            self.fields[SEEN] = SeenField()
         groups = self.fields["group"]
         groups.set_known(list(offered.groups), self._current("group"))  # type: ignore[attr-defined]
 
@@ -171,7 +176,19 @@ class ChannelForm(forms.Form):
         return values
 
     def service_fields(self) -> dict[str, Any]:
-        """As channels_app.services takes them, the key excepted."""
+        """As channels_app.services takes them, the key excepted; of a stored channel what was changed alone, so that
+        a form left open undoes nobody's work.
+        """
+        fields = self._all_fields()
+        shown_as = {"base_url": [BOX + "base_url"], "config": self._config_boxes()}
+        anew = () if self._left("type") else ("type", *shown_as)
+        return {
+            column: value
+            for column, value in fields.items()
+            if column in anew or not all(self._left(name) for name in shown_as.get(column, [column]))
+        }
+
+    def _all_fields(self) -> dict[str, Any]:
         data = self.cleaned_data
         fields: dict[str, Any] = {
             "type": self.type_form.type,
@@ -209,9 +226,24 @@ class ChannelForm(forms.Form):
         for box in self.type_form.boxes:
             text = self.cleaned_data[BOX + box.name]
             kept = self._is_stored(box.name) and not self.cleaned_data.get(CLEAR + box.name)
-            if box.name != "base_url" and (text or kept or not box.secret):
+            as_stored = not box.secret and self._left("type") and self._left(BOX + box.name)
+            if box.name != "base_url" and not as_stored and (text or kept or not box.secret):
                 config[box.name] = text
         return config
+
+    def _config_boxes(self) -> list[str]:
+        """What stands for members of config, and the ticks beside them."""
+        boxes = [BOX + box.name for box in self.type_form.boxes if box.name != "base_url"]
+        return [*boxes, *(name for name in self.fields if name.startswith(CLEAR))]
+
+    def _left(self, name: str) -> bool:
+        """Whether this is as the form was drawn with. An empty box of a secret and an empty tick change nothing."""
+        if self.stored is None:
+            return False
+        value = self.type_form.type if name == "type" else self.cleaned_data.get(name)
+        if name.startswith(CLEAR) or name.removeprefix(BOX) in SECRET_MEMBERS:
+            return not value
+        return bool(self.cleaned_data[SEEN].get(name) == mark(_plain(name, value)))
 
     def _box_field(self, box: Box) -> forms.Field:
         kept = box.secret and self._is_stored(box.name)
@@ -272,11 +304,27 @@ class ChannelForm(forms.Form):
         return list(each.to_python(value) or ())
 
 
+def marks_of(initial: Mapping[str, Any]) -> str:
+    """What SEEN is drawn with: marks of the stored values and of boxes that are empty, secrets left out."""
+    every = {**{BOX + member: "" for member in CONFIG_MEMBERS}, **initial}
+    drawn = {name: value for name, value in every.items() if name.removeprefix(BOX) not in SECRET_MEMBERS}
+    return marks_text({name: _plain(name, value) for name, value in drawn.items()})
+
+
+def _plain(name: str, value: Any) -> str:
+    """The same text for the same value, however it is written."""
+    if name == "model_mapping" and (table := mapping_of(value)):
+        return json.dumps(table, sort_keys=True)
+    if isinstance(value, list):
+        return ",".join(sorted(value))  # they are drawn in an order of their own
+    return "" if value is None else str(value)
+
+
 def mapping_of(value: object) -> Mapping[str, str]:
     """The pairs in a mapping's JSON text; empty where it is none."""
     try:
         table = json.loads(str(value or "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}
 

@@ -26,7 +26,7 @@ class PairsWidget(forms.Widget):
         text = str(value or "")
         try:
             table = json.loads(text or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             table = None
         usable = isinstance(table, dict) and all(isinstance(each, str) for each in table.values())
         pairs = list(table.items()) if usable and table else []

@@ -28,9 +28,10 @@ from channels_app.services import ChannelInvalid, ChannelMissing
 from channels_app.testing import Scope
 from channels_app.upstream_models import NOT_BUILT, ModelsUnknown
 from channels_app.validation import split_names
-from console.channel_form.forms import BOX, ChannelForm, Offered, Stored
+from console.channel_form.forms import BOX, ChannelForm, Offered, Stored, marks_of
 from console.guards import page
 from console.respond import back, fragment, go, respond
+from console.seen import SEEN
 from options import services as option_services
 from vault.keys import CannotDecrypt
 
@@ -69,11 +70,12 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and "do" in request.POST:
         return _respond(request, *_redrawn(request, stored), channel=channel)
     if request.method != "POST":
+        initial = _initial(channel, config)
         form = ChannelForm(
             channel_type=_known_type(channel.type),
             offered=_offered(),
             stored=stored,
-            initial=_initial(channel, config),
+            initial={**initial, SEEN: marks_of({**initial, "type": channel.type})},
         )
         return _respond(request, form, {}, channel=channel)
     form = _bound(request, stored)

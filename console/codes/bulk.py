@@ -79,7 +79,12 @@ def clear(request: HttpRequest, state: str) -> HttpResponse:
             "Delete %(count)d code that is %(state)s?", "Delete %(count)d codes that are %(state)s?", count
         )
         % {"count": count, "state": STATES[State(state)]},
-        "consequence": _("Balances stay as they are. Who redeemed which code is told by the ledger alone then.")
+        "consequence": " ".join(
+            (
+                _("Balances stay as they are. Who redeemed which code is told by the ledger alone then."),
+                _("Deleted codes no longer count towards what one user may redeem of a batch."),
+            )
+        )
         if state == State.USED
         else _("They are refused already. This cannot be undone."),
         "verb": VERBS[BulkAction.DELETE],

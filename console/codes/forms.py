@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from console.fields import MomentField, QuotaField, SearchInput
+from console.formats import datetime_of
 from options.registry import Options
 from redemptions.listing import CodeFilter, State, batches
 from redemptions.models import Redemption, RedemptionStatus
@@ -102,7 +103,7 @@ def initial(code: Redemption) -> dict[str, Any]:
         "name": code.name,
         "quota": code.quota,
         "batch": code.batch,
-        "expires": datetime.fromtimestamp(code.expires_at, zone) if code.expires_at else None,
+        "expires": datetime_of(code.expires_at, zone) if code.expires_at else None,
     }
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import NEVER, Token, TokenStatus
 from accounts.tokens import NAME_LENGTH
 from console.fields import ModelsField, QuotaField, SearchInput
+from console.formats import datetime_of
 from options.registry import Options
 
 STATUSES = [("", _("Any status")), *[(str(value), label) for value, label in TokenStatus.choices]]
@@ -74,6 +75,7 @@ class KeyForm(forms.Form):
         self.fields["models"].set_known(models)  # type: ignore[attr-defined]
         if editing:
             del self.fields["count"]
+            self.fields["quota_was"] = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -86,7 +88,7 @@ class KeyForm(forms.Form):
     def columns(self) -> dict[str, Any]:
         """The token's columns, as accounts.tokens takes them."""
         data = self.cleaned_data
-        return {
+        columns = {
             "name": data["name"],
             "model_names": ",".join(data["models"]),
             "subnet": data["subnet"],
@@ -94,12 +96,15 @@ class KeyForm(forms.Form):
             "unlimited_quota": data["unlimited"],
             "remain_quota": data["quota"] or 0,
         }
+        if data.get("quota_was") == str(columns["remain_quota"]):
+            del columns["remain_quota"]  # as the form was drawn with: calls may have spent of it meanwhile
+        return columns
 
 
 def initial(token: Token) -> dict[str, Any]:
     expires = None
     if token.expired_time != NEVER:
-        expires = datetime.fromtimestamp(token.expired_time, timezone.get_current_timezone())
+        expires = datetime_of(token.expired_time, timezone.get_current_timezone())
     return {
         "name": token.name,
         "models": [name for name in token.model_names.split(",") if name],
@@ -108,6 +113,7 @@ def initial(token: Token) -> dict[str, Any]:
         "expires": expires,
         "unlimited": token.unlimited_quota,
         "quota": max(token.remain_quota, 0),
+        "quota_was": str(max(token.remain_quota, 0)),
     }
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from console.fields import QuotaField
 from console.options.table import LABELS, Group, Item
+from console.seen import SEEN, SeenField, mark, marks_text
 from options.registry import SPECS, THEMES, BadOption, Options, Spec, as_table, ratios_text
 from options.services import BadOptions
 
@@ -44,6 +45,9 @@ class GroupForm(forms.Form):
         for item in group.items:
             if item.key in self.specs:
                 self._add(item, self.specs[item.key])
+        drawn = {key: _plain(spec, options.texts[key]) for key, spec in self.specs.items() if not spec.secret}
+        self.fields[SEEN] = SeenField()
+        self.initial.setdefault(SEEN, marks_text(drawn))
 
     def _add(self, item: Item, spec: Spec) -> None:
         text = self.options.texts[spec.key]
@@ -88,8 +92,12 @@ class GroupForm(forms.Form):
         return str(value)
 
     def changes(self) -> dict[str, str | None]:
-        """Of a valid form: the options whose value differs from the one in force. A cleared secret is None."""
+        """Of a valid form: the options whose value differs from the one in force. A cleared secret is None.
+
+        What stands as the form was drawn is no change, though somebody else has changed it meanwhile.
+        """
         found: dict[str, str | None] = {}
+        seen = self.cleaned_data[SEEN]
         for key, spec in self.specs.items():
             value = self.cleaned_data[key]
             if spec.secret:
@@ -97,6 +105,8 @@ class GroupForm(forms.Form):
                     found[key] = None
                 elif value:
                     found[key] = value
+            elif seen.get(key) == mark(_plain(spec, self._text(spec, value))):
+                continue
             elif spec.kind == "json":
                 if as_table(spec, value) != self.options[key]:
                     found[key] = ratios_text(as_table(spec, value))
@@ -183,6 +193,15 @@ def _shown(item: Item, spec: Spec, text: str) -> Any:
     if spec.kind == "json":
         rows = [ratios_text({name: ratio})[1:-1] for name, ratio in sorted(as_table(spec, text).items())]
         return "{\n  " + ",\n  ".join(rows) + "\n}" if rows else "{}"
+    return text
+
+
+def _plain(spec: Spec, text: str) -> str:
+    """The same text for the same value, however it is written."""
+    if spec.kind == "json":
+        return ratios_text(as_table(spec, text))
+    if spec.kind == "csv":
+        return ",".join(part.strip() for part in text.split(",") if part.strip())
     return text
 
 

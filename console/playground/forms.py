@@ -61,7 +61,7 @@ class AskForm(forms.Form):
         text = self.cleaned_data["tools"].strip()
         try:
             read = json.loads(text or "[]")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValidationError(_("This is no JSON: %(why)s"), params={"why": str(error)}) from None
         if not isinstance(read, list):
             raise ValidationError(_("The tools must be a JSON list."))

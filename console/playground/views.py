@@ -88,7 +88,7 @@ def call(request: HttpRequest) -> HttpResponse:
 @require_safe
 def bill(request: HttpRequest) -> HttpResponse:
     """What a call of the person's own cost, by the id its answer named (`request`). 404: it is not in the log."""
-    found = _logged(signed_in(request), request.GET.get("request", ""))
+    found = _logged(signed_in(request), request.GET.get("request", "").replace("\x00", ""))
     if found is None:
         return JsonResponse({}, status=404)
     return JsonResponse(_bill(found))
@@ -97,7 +97,7 @@ def bill(request: HttpRequest) -> HttpResponse:
 def _asked(user: User, body: bytes) -> Call:
     try:
         read = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadAsking(_("The browser sent no JSON.")) from None
     wanted = read.get("request") if isinstance(read, dict) else None
     if not isinstance(wanted, dict):

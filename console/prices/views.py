@@ -218,7 +218,9 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
     """Back to before a save (`save`): the preview of it."""
-    return _preview(request, _book(), price_editing.undo(request.POST.get("save", "")), _("rolled back"))
+    return _preview(
+        request, _book(), price_editing.undo(request.POST.get("save", "").replace("\x00", "")), _("rolled back")
+    )
 
 
 def _book() -> Book:
@@ -306,7 +308,7 @@ def _wanted(text: str) -> tuple[str, Mapping[str, Decimal]]:
         row = json.loads(text)
         ratios = {str(column): readable(Decimal(ratio)) for column, ratio in row["ratios"].items()}
         name = str(row["model"])
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadOption(type(error).__name__) from None
     if not ratios.keys() <= set(price_editing.COLUMNS):
         raise BadOption(_("%s is no table of prices.") % ", ".join(ratios))

@@ -52,24 +52,30 @@ def set_sidebar(request: HttpRequest) -> HttpResponse:
 def set_columns(request: HttpRequest) -> HttpResponse:
     """`list`: its name. `known`: columns that could be chosen; `shown`: those that were. The rest are hidden."""
     shown = set(request.POST.getlist("shown"))
-    hidden = [name for name in request.POST.getlist("known") if name.isidentifier() and name not in shown]
+    hidden = [name for name in request.POST.getlist("known") if _is_name(name) and name not in shown]
     name = request.POST.get("list", "")
-    if not name.isidentifier():
+    if not _is_name(name):
         return HttpResponse(status=400)
     return remember(request, f"columns_{name}", ".".join(hidden) or ".")
+
+
+def _is_name(text: str) -> bool:
+    """Of a list or a column, as a cookie can hold it."""
+    return text.isascii() and text.isidentifier()
 
 
 @public
 @require_POST
 def dismiss_notice(request: HttpRequest) -> HttpResponse:
-    return remember(request, NOTICE_COOKIE, request.POST.get("notice", "")[:32])
+    digest = request.POST.get("notice", "")[:32]
+    return remember(request, NOTICE_COOKIE, digest if digest.isascii() and digest.isalnum() else "")
 
 
 @page()
 @require_safe
 def palette(request: HttpRequest) -> HttpResponse:
     """Pages that this person may open, and what is called like the words typed (`q`)."""
-    words = request.GET.get("q", "").strip()[:64]
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:64]
     sections = navigation.menu(request, option_services.load())
     entries = [shown for section in sections for shown in section.entries]
     found = [shown for shown in entries if words.casefold() in str(shown.entry.label).casefold()]

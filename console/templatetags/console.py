@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from django import template
@@ -68,7 +68,7 @@ def day(seconds: int) -> SafeString | str:
 
 
 def _time(seconds: int, shown: str, title: str) -> SafeString:
-    machine = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    machine = formats.datetime_of(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, shown)
 
 

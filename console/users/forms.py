@@ -101,6 +101,8 @@ class UserForm(forms.Form):
             password = self.fields["password"]
             password.required = False
             password.help_text = _("Empty: it stays. A new one ends every session of this account.")
+            for name in ("username", "display_name", "group"):  # what somebody else changed meanwhile is not undone
+                self.fields[name].show_hidden_initial = True
 
 
 class NewUserForm(UserForm):

@@ -102,7 +102,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = UserForm(request.POST or None, options=options, person=person, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            update_user(signed_in(request), actor_of(request), pk, form.cleaned_data)
+            undrawn = {name for name in form.fields if form.add_initial_prefix(name) not in request.POST}
+            changes = {name: form.cleaned_data[name] for name in {*undrawn, *form.changed_data}}
+            update_user(signed_in(request), actor_of(request), pk, changes)
         except Refused as refusal:
             _refuse(form, refusal)
         else:

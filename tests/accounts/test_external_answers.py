@@ -214,6 +214,6 @@ def test_a_provider_whose_certificate_nobody_vouches_for_is_not_spoken_to(
 def test_an_address_that_is_none_is_no_error_of_ours(provider: Provider, name: str, settings: Any) -> None:
     settings.GITHUB_URL = settings.LARK_URL = "http://[::1"
     for key in ("OidcTokenEndpoint", "WeChatServerAddress"):
-        set_option(SYSTEM, key, "http://[::1")
+        set_option(SYSTEM, key, "http://xn--a.example")
 
     assert go(Client(), provider, name) == {"success": False, "message": UNREACHABLE[name]}

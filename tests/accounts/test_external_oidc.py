@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -66,12 +67,17 @@ def test_a_client_that_may_only_use_basic_authentication_does(discovering: Provi
     assert answer["success"]
 
 
-AN_HOUR_AGO, IN_AN_HOUR = int(time.time()) - 3600, int(time.time()) + 3600
+AN_HOUR_AGO, IN_AN_HOUR = timedelta(hours=-1), timedelta(hours=1)  # from when the test runs, not from its collection
 
 
 def repr_of(claims: dict[str, Any]) -> str:
-    """The same name in every process, whatever the time."""
-    return str(claims).replace(str(AN_HOUR_AGO), "an hour ago").replace(str(IN_AN_HOUR), "in an hour")
+    return str(claims).replace(repr(AN_HOUR_AGO), "an hour ago").replace(repr(IN_AN_HOUR), "in an hour")
+
+
+def from_now(claims: dict[str, Any]) -> dict[str, Any]:
+    """With moments where there were spans of time."""
+    now = int(time.time())
+    return {name: now + int(one.total_seconds()) if isinstance(one, timedelta) else one for name, one in claims.items()}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def repr_of(claims: dict[str, Any]) -> str:
 def test_an_id_token_that_is_not_for_us_now_and_this_person_is_refused(
     discovering: Provider, claims: dict[str, Any]
 ) -> None:
-    discovering.claims = claims
+    discovering.claims = from_now(claims)
 
     assert go(Client(), discovering, "oidc") == NO_IDENTITY
     assert User.objects.count() == 0
@@ -105,7 +111,7 @@ def test_without_a_discovery_document_the_claims_count_all_the_same(provider: Pr
     provider.gives_id_token = True
     assert go(Client(), provider, "oidc")["success"]
 
-    provider.claims = claims
+    provider.claims = from_now(claims)
     assert go(Client(), provider, "oidc") == NO_IDENTITY
 
 

@@ -14,7 +14,8 @@ from django.test import Client
 
 from accounts.external import github, linking
 from accounts.external.identity import Identity
-from accounts.models import User
+from accounts.factors import policy
+from accounts.models import Role, User
 from accounts.refusals import LastMethod
 from audit.services import SYSTEM
 from options.services import set_option
@@ -237,6 +238,34 @@ def test_a_journey_to_confirm_counts_for_the_bound_identity_only(provider: Provi
     answer = journey(client, provider, "github", purpose="confirm", next="/setting/second-factor")
     assert answer["Location"] == "/setting/second-factor"
     assert client.get("/setting/second-factor").status_code == 200
+
+
+def test_who_owes_a_second_factor_confirms_elsewhere_and_can_do_nothing_else_there(
+    provider: Provider, bob: User, signed_in: SignIn
+) -> None:
+    linking.bind(bob.pk, github.METHOD, Identity("583231"), SYSTEM)
+    User.objects.filter(pk=bob.pk).update(role=Role.ADMIN)
+    client = signed_in(bob)
+    begun = {purpose: out(client, "lark", purpose=purpose) for purpose in ("bind", "sign_in")}
+    begun["by the api"] = {"state": str(client.get("/api/oauth/state").json()["data"]), "code_challenge": ""}
+    set_option(SYSTEM, "AdminMfaRequired", "true")
+    session = client.session
+    session["confirmed_at"] = 0
+    session.save()
+    assert client.get("/setting/second-factor")["Location"].startswith("/confirm")
+
+    answer = journey(client, provider, "github", purpose="confirm", next="/setting/second-factor")
+
+    assert answer["Location"] == "/setting/second-factor"
+    assert client.get("/setting/second-factor").status_code == 200
+    for purpose in ("bind", "sign_in", ""):
+        assert client.post("/oauth/lark/start", {"purpose": purpose})["Location"] == "/setting/second-factor"
+    for query in begun.values():
+        back = client.get("/oauth/lark", {"code": agree(provider, "lark", query), "state": query["state"]})
+        assert (back.status_code, back["Location"]) == (302, "/setting/second-factor")
+    assert list(User.objects.values_list("lark_id", flat=True)) == [None]
+    assert policy.owes_factor(User.objects.get())
+    assert client.get("/token")["Location"] == "/setting/second-factor"
 
 
 def test_wechat_signs_in_by_a_code_and_shows_the_picture(provider: Provider) -> None:

@@ -12,6 +12,7 @@ from channels_app.models import BreakerState, Channel, ChannelHealth
 from jobs import leases, running
 from tests.api.conftest import Caller
 from tests.channels_app.test_balances import CREDITS, answering
+from tests.channels_app.test_probe import answering as talking
 from tests.channels_app.test_services import made
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,3 +120,34 @@ def test_only_administrators(anonymous: Caller, user: Caller, disabled: Caller, 
     for caller in (user, disabled):
         assert caller.ask(method, path, {})["success"] is False
     assert not leases.state(testing.NAME).started
+
+
+HALF = b'{"choices": [{"message": {"content": "hi \\ud83d"}}]}'  # of a character
+
+
+def test_half_a_character_does_not_end_a_run_of_tests(admin: Caller) -> None:
+    with talking(HALF) as base_url:
+        for name in ("one", "two"):
+            made(name=name, base_url=base_url)
+        assert admin.get("channel/test") == {"success": True, "message": ""}
+        end = time.monotonic() + 30
+        while (data := admin.get("channel/test/progress")["data"])["running"] and time.monotonic() < end:
+            time.sleep(0.05)
+
+    assert (data["outcome"], data["done"], data["passed"]) == ("ok", 2, 2)
+
+
+def test_half_a_character_is_told_by_the_test_of_one_channel(admin: Caller) -> None:
+    with talking(HALF) as base_url:
+        answer = admin.get(f"channel/test/{made(base_url=base_url).pk}")
+
+    assert (answer["success"], answer["message"]) == (True, "hi ?")
+
+
+def test_half_a_character_in_a_refusal_of_a_balance_is_told(admin: Caller) -> None:
+    refusal = b'{"code": "\\ud83d", "message": "x"}'
+    with answering({"/v1/user/info": refusal}) as (base_url, _):
+        answer = admin.get(f"channel/update_balance/{made(type=44, base_url=base_url).pk}")
+
+    assert answer["success"] is False
+    assert "?" in answer["message"]

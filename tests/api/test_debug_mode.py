@@ -36,9 +36,8 @@ def test_neither_bodies_nor_credentials_are_in_the_log(talkative: Gateway) -> No
     account = talkative.new_user(10**9)
     assert ask(talkative, account, "/v1/chat/completions", chat("gpt-3.5-turbo", "a private question")).status == 200
     talkative.api("PUT", "/api/option/", json={"key": "SMTPToken", "value": "the mail server's token"})
-    signed_in = httpx.post(
-        f"{talkative.base_url}/api/user/login", json={"username": "root", "password": ROOT_PASSWORD}
-    ).json()
+    root = {"username": "root", "password": ROOT_PASSWORD}
+    signed_in = httpx.post(f"{talkative.base_url}/api/user/login", json=root, timeout=30).json()
     assert signed_in["success"]
 
     log = log_of(talkative)
@@ -50,7 +49,7 @@ def test_neither_bodies_nor_credentials_are_in_the_log(talkative: Gateway) -> No
 
 
 def test_a_page_that_is_not_there_tells_no_settings(talkative: Gateway) -> None:
-    text = httpx.get(f"{talkative.base_url}/no/such/page").text
+    text = httpx.get(f"{talkative.base_url}/no/such/page", timeout=30).text
 
     assert "urlpatterns" not in text.lower().replace(" ", "")
     assert "DEBUG = True" not in text
@@ -58,7 +57,7 @@ def test_a_page_that_is_not_there_tells_no_settings(talkative: Gateway) -> None:
 
 def test_limits_hold_as_ever(talkative: Gateway) -> None:
     wrong = {"username": "nobody", "password": "a wrong password"}
-    with httpx.Client(base_url=talkative.base_url) as client:
+    with httpx.Client(base_url=talkative.base_url, timeout=30) as client:
         tries = [client.post("/api/user/login", json=wrong).status_code for _ in range(21)]
         calls = [client.get("/api/status").status_code for _ in range(LIMIT)]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from django.test import Client
 
 from accounts.models import Token, User
@@ -148,8 +149,12 @@ def test_root_cannot_delete_itself(root: Caller) -> None:
     assert root.delete("user/self")["message"] == "不能删除超级管理员账户"
 
 
-def test_the_dashboard_adds_up_seven_utc_days_by_model(user: Caller, alice: User) -> None:
-    today = int(time.time()) // DAY * DAY
+def test_the_dashboard_adds_up_seven_utc_days_by_model(
+    user: Caller, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # or midnight might come in between
+    today = int(now) // DAY * DAY
     rows = [
         (user.user.pk, today, "gpt", 10),
         (user.user.pk, today + DAY - 1, "gpt", 20),

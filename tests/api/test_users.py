@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from accounts.models import Role, User
@@ -203,3 +205,28 @@ def test_a_repeated_top_up_with_the_same_key_credits_once(admin: Caller, alice: 
         assert answer.json()["success"]
 
     assert User.objects.get(pk=alice.pk).quota == 1_500
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("zh-CN", "Idempotency-Key 已用于另一次充值"),
+        ("en", "This Idempotency-Key was used for another top-up"),
+    ],
+)
+def test_a_key_of_one_top_up_is_no_key_of_another(
+    admin: Caller, alice: User, bob: User, language: str, message: str
+) -> None:
+    def ask(user: User, quota: int) -> Any:
+        headers = {"Idempotency-Key": "order 17", "Accept-Language": language}
+        return admin.send("POST", "topup", {"user_id": user.pk, "quota": quota}, **headers).json()
+
+    assert ask(alice, 500)["success"]
+    for user, quota in ((bob, 500), (alice, 900)):
+        assert ask(user, quota) == {"success": False, "message": message}
+    assert ask(alice, 500) == {"success": True, "message": ""}
+
+    assert dict(User.objects.filter(pk__in=(alice.pk, bob.pk)).values_list("username", "quota")) == {
+        "alice": 1_500,
+        "bob": 1_000,
+    }

@@ -342,3 +342,22 @@ def test_a_registration_code_resets_nothing(box: Mailbox, alice: User) -> None:
 
 def test_a_reset_needs_both_members(db: None) -> None:
     assert reset("", "x") == reset("alice@example.com", "") == {"success": False, "message": "invalid parameter"}
+
+
+QUOTED = '"a;mallory@evil.example;b"@gmail.com'
+
+
+@pytest.mark.parametrize("path", ["/api/verification", "/api/reset_password"])
+def test_an_address_in_quotes_is_refused_and_mailed_to_nobody(db: None, path: str) -> None:
+    """Taken apart at its semicolons it would reach addresses that no list allows and no limit counts."""
+    configure(
+        SMTPServer="localhost",
+        SMTPFrom="robot@one.example",
+        EmailDomainWhitelist="gmail.com",
+        EmailDomainRestrictionEnabled="true",
+    )
+
+    answer = Client().get(path, {"email": QUOTED})
+
+    assert answer.json() == {"success": False, "message": "invalid parameter"}
+    assert not OutboxMessage.objects.exists()

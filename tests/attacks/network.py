@@ -70,6 +70,8 @@ class Network:
         """`sent`, after all that went out before now has been heard; nothing where nothing is."""
         if not self.hears:
             return []
+        with self._lock:
+            self._heard = [one for one in self._heard if one != MARK]  # the knock of the time before
         self.do(_knock)
         end = time.monotonic() + 10
         while MARK not in (heard := self.sent()):

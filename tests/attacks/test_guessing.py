@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import callers, signing_in
 from accounts.models import User, UserStatus
 from accounts.services import create_token, delete_self, renew_access_token
+from api import throttling
 from audit.services import SYSTEM
 from redemptions.models import Redemption
 from redemptions.services import create_codes, redeem
@@ -88,6 +89,27 @@ def test_a_deleted_account_is_as_unknown_as_one_that_never_was(alice: User) -> N
     delete_self(alice, SYSTEM)
 
     assert told(by_api("alice", "alice's password"), "alice") == told(by_api("nobody", "alice's password"), "nobody")
+
+
+def test_a_user_name_and_its_address_are_one_account_to_guess_at(alice: User, bob: User) -> None:
+    """Thirty in 20 minutes altogether. Nobody else's count is touched, not even by a name that is like an address."""
+    User.objects.filter(pk=alice.pk).update(email="Alice@one.example", email_key="alice@one.example")
+    User.objects.filter(pk=bob.pk).update(username="bob@one.example", username_key="bob@one.example")
+    for name in ["alice", "ALICE@one.example"] * 15:
+        throttling.count_wrong_password(name)
+
+    for name in ("alice", "alice@one.example"):
+        assert by_api(name, "alice's password").status_code == 429
+        assert by_page(name, "alice's password").status_code == 429
+    assert by_api("bob@one.example", "bob's password").status_code == 200
+    User.objects.filter(pk=alice.pk).update(email="bob@one.example", email_key="bob@one.example")
+    assert by_api("bob@one.example", "bob's password").status_code == 200
+
+
+@pytest.mark.parametrize("enter", [by_api, by_page])
+@pytest.mark.parametrize("name", ["a\x00@b", "@", "\u4e2d@\u6587", "a" * 300 + "@b.example"])
+def test_any_name_may_be_tried(db: None, enter: Callable[[str, str], HttpResponse], name: str) -> None:
+    assert enter(name, "a wrong one").status_code in (200, 422)
 
 
 # Redemption codes

@@ -18,7 +18,7 @@ from tests.fake_upstream import FakeUpstream, in_text
 from tests.relay.raw import ask, chat, post
 from tests.server import ROOT_TOKEN, Account, Gateway
 
-HEAD, BODY = 0.8, 0.6  # seconds
+HEAD, BODY = 0.8, 2.0  # seconds
 GRACE = 5  # seconds, for a machine that is busy
 CROWD = 500
 PATH = b"/v1/chat/completions"
@@ -99,7 +99,7 @@ class TestClosed:
         with closing(opened(gateway)) as connection:
             connection.sendall(first)
             end = drip(connection, piece)
-            heard = hear(connection, limit=HEAD + GRACE)
+            heard = hear(connection, answers=2, limit=HEAD + GRACE)
             end()
 
         assert heard.closed
@@ -112,7 +112,7 @@ class TestClosed:
             assert hear(connection).statuses == [200]
             connection.sendall(again)
             end = drip(connection, again[-2:] if again == b"\r\n" else b"a")
-            heard = hear(connection, limit=HEAD + GRACE)
+            heard = hear(connection, answers=2, limit=HEAD + GRACE)
             end()
 
         assert heard.closed
@@ -129,7 +129,7 @@ class TestClosed:
         with closing(opened(gateway)) as connection:
             connection.sendall(with_body(payer, framing).replace(PATH, path))
             end = drip(connection, piece)
-            heard = hear(connection, limit=2 * BODY + GRACE)
+            heard = hear(connection, answers=2, limit=2 * BODY + GRACE)
             end()
 
         assert heard.closed
@@ -148,12 +148,12 @@ class TestClosed:
 
 class TestPatient:
     def test_a_body_that_comes_at_a_fair_rate_may_take_its_time(self, gateway: Gateway, payer: Account) -> None:
-        body = b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"hello"}]}' + b" " * 30_000
+        body = b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"hello"}]}' + b" " * 75_000
         with closing(opened(gateway)) as connection:
             connection.sendall(with_body(payer, b"Content-Length: %d" % len(body)))
-            for start in range(0, len(body), 1_000):
-                connection.sendall(body[start : start + 1_000])
-                time.sleep(4 * BODY / 30)
+            for start in range(0, len(body), 2_500):  # of which one in BODY is enough
+                connection.sendall(body[start : start + 2_500])
+                time.sleep(2 * BODY / 30)
             assert hear(connection).statuses == [200]
 
     def test_an_answer_may_take_longer_than_a_request(self, gateway: Gateway, payer: Account) -> None:

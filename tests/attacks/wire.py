@@ -26,7 +26,10 @@ class Heard:
 
 
 def hear(connection: socket.socket, answers: int = 1, limit: float = 10) -> Heard:
-    """All that comes until the other end closes, or until it has begun that many answers and is quiet."""
+    """All that comes until the other end closes, or until it has begun that many answers and is quiet.
+
+    Who expects it to close asks for one answer more than there will be: being quiet for a while is no end then.
+    """
     raw = b""
     end = time.monotonic() + limit
     while True:

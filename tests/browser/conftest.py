@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.scheduler import LoadGroupScheduling
 
 from tests import databases, server
@@ -24,6 +24,7 @@ from tests.server import ROOT_PASSWORD, Gateway
 
 # Playwright's loop runs in the tests' own thread, and Django takes every query there for one from a coroutine.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+expect.set_options(timeout=15_000)  # milliseconds; the usual 5 s are not enough where others use the machine
 
 MakeWindow = Callable[..., Window]
 KeepWindow = Callable[..., Window]

@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -91,7 +91,15 @@ def test_providers_with_one_question(channel_type: int, path: str, document: Any
 
 @pytest.mark.parametrize("channel_type", [1, 8])
 @pytest.mark.parametrize("paying", [True, False])
-def test_openai_takes_two(channel_type: int, paying: bool) -> None:
+def test_openai_takes_two(channel_type: int, paying: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed(datetime):
+        """A clock by which midnight does not come between the question and what is expected of it."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Fixed:
+            return cls(2026, 5, 17, 12, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(balances, "datetime", Fixed)
     answers = {
         f"{BILLING}/subscription": {"has_payment_method": paying, "hard_limit_usd": 120.0},
         f"{BILLING}/usage": {"total_usage": 2050},
@@ -99,7 +107,7 @@ def test_openai_takes_two(channel_type: int, paying: bool) -> None:
     with answering(answers) as (base_url, seen):
         assert update_balance(made(type=channel_type, base_url=base_url).pk) == 99.5
 
-    today = datetime.now(UTC).date()
+    today = Fixed.now(UTC).date()
     since = today.replace(day=1) if paying else today - timedelta(days=100)
     assert [path for path, _ in seen] == [
         f"{BILLING}/subscription",

@@ -129,6 +129,21 @@ def test_an_answer_of_another_shape_fails(body: bytes, message: str) -> None:
         assert probe.test_channel(made(base_url=base_url).pk).message == message
 
 
+@pytest.mark.parametrize(
+    ("body", "passes", "message"),
+    [
+        (b'{"choices": [{"message": {"content": "hi \\ud83d"}}]}', True, "hi ?"),
+        (b'{"error": {"message": "bad \\ud83d", "type": "t"}}', False, "bad ?"),
+    ],
+)
+def test_half_a_character_is_told_as_a_question_mark(body: bytes, passes: bool, message: str) -> None:
+    with answering(body) as base_url:
+        verdict = probe.test_channel(made(base_url=base_url).pk)
+
+    assert (verdict.success, verdict.message) == (passes, message)
+    assert Log.objects.get().content.endswith(message)
+
+
 def test_an_answer_without_end_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "MAX_ANSWER", 1000)
     with answering(b'{"choices": "' + b"x" * 5000 + b'"}') as base_url:

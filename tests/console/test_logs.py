@@ -22,12 +22,16 @@ from tests.console.conftest import PASSWORD, signed_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-NOW = int(time.time())
+
+
+def now() -> int:
+    """Of each test: between the collection and the last one there may be an hour."""
+    return int(time.time())
 
 
 def write(person: User, **fields: Any) -> Log:
     usual = {
-        "created_at": NOW - 60, "type": LogType.CONSUME, "model_name": "gpt-4o", "token_name": "laptop", "quota": 70,
+        "created_at": now() - 60, "type": LogType.CONSUME, "model_name": "gpt-4o", "token_name": "laptop", "quota": 70,
         "prompt_tokens": 10, "completion_tokens": 5, "channel_id": 4711, "status": 200, "ip": "10.9.8.7",
         "upstream_model": "azure-canary", "group": "group-canary", "content": "倍率：2.50 × 1.00 × 4.00",
     }  # fmt: skip
@@ -126,7 +130,7 @@ def test_each_filter_narrows(at_alice: Client, alice: User, query: str, found: s
     """D14: the search searches."""
     lines = {
         "e": write(alice, created_at=978_400_000),
-        "c": write(alice, created_at=NOW - 7200, type=LogType.TOP_UP, content="topped up", model_name="", status=0),
+        "c": write(alice, created_at=now() - 7200, type=LogType.TOP_UP, content="topped up", model_name="", status=0),
         "d": write(
             alice, type=LogType.ERROR, error_code="upstream_busy", status=429, content="Rate limited", model_name="x"
         ),
@@ -141,7 +145,8 @@ def test_each_filter_narrows(at_alice: Client, alice: User, query: str, found: s
 
 def test_the_list_is_newest_first_and_pages_do_not_overlap(at_alice: Client, alice: User) -> None:
     """D2, D16."""
-    pks = [write(alice, created_at=NOW - 600 + number).pk for number in range(25)]
+    first_at = now() - 600
+    pks = [write(alice, created_at=first_at + number).pk for number in range(25)]
 
     first = at_alice.get("/log?size=10")
     second = at_alice.get(re.findall(r'href="([^"]*)"[^>]*rel="next"', text_of(first))[0].replace("&amp;", "&"))
@@ -169,7 +174,7 @@ def test_the_list_costs_the_same_at_10_and_at_60_rows(alice: User, adam: User, a
 
     client.get("/log")
 
-    assert cost(10) == cost(50) <= 13
+    assert cost(10) == cost(50) <= 14
 
 
 def test_the_sums_follow_the_filters(at_alice: Client, alice: User, bob: User) -> None:

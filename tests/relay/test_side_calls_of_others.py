@@ -41,11 +41,11 @@ def test_who_leaves_while_a_credential_is_exchanged_pays_nothing(
     with connected(more.gateway) as wire:
         wire.sendall(post(more.gateway, stranger, json.dumps(body).encode(), path))
         until(lambda: more.stage.called)
-        time.sleep(0.4)  # until somebody listens for the caller's departure
+        time.sleep(1.0)  # until somebody listens for the caller's departure
 
     more.free(stranger)
     assert {request.target.split("?")[0] for _, request in more.stage.seen} == {"/baidu/oauth/2.0/token"}
-    until(lambda: not more.stage.stats.open)
+    until(lambda: not more.stage.stats.open, 15)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

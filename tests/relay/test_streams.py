@@ -53,10 +53,10 @@ class House:
 def house(
     module_database: Database, upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
-    settings = {"RELAY_IDLE_TIMEOUT": "1", "RELAY_FIRST_BYTE_TIMEOUT": "5"}
+    settings = {"RELAY_IDLE_TIMEOUT": "3", "RELAY_FIRST_BYTE_TIMEOUT": "5"}
     with server.running(module_database, 1, tmp_path_factory.mktemp("gateway"), settings) as gateway:
         gateway.add_channel(upstream_process.url, f"{MODEL},gpt-3.5-turbo-instruct,text-embedding-3-small,dall-e-2")
-        endless = upstream_process.scripted(text=LONG * 3, events=EVENTS * 3, pace=1, usage=None)
+        endless = upstream_process.scripted(text="word ", times=EVENTS * 3, events=EVENTS * 3, pace=1, usage=None)
         gateway.add_channel(endless, "endless", model_mapping=json.dumps({"endless": MODEL}))
         gateway.wait_until_routed(ROOT_TOKEN, "endless")
         yield House(gateway, upstream_process, gateway.new_user(PURSE))
@@ -180,14 +180,14 @@ class TestGrammar:
 
 class TestEnds:
     async def test_done_is_the_end_even_if_the_upstream_holds_the_line(self, house: House) -> None:
-        began = time.monotonic()
         account = house.gateway.new_user(PURSE)
 
-        got = await streamed(house, chunk("x") + chunk(finish="stop") + USAGE + DONE, linger=3, account=account)
+        got = await streamed(house, chunk("x") + chunk(finish="stop") + USAGE + DONE, linger=8, account=account)
 
         assert got.body == chunk("x") + chunk(finish="stop") + DONE
-        assert time.monotonic() - began < 2.5
         assert [row.quota for row in house.settled(account)] == [33]
+        took = house.gateway.database.value(f"SELECT elapsed_time FROM logs WHERE user_id = {account.id}")
+        assert took < 2500  # milliseconds; a silent upstream is given up after 3 s
 
     async def test_a_finish_reason_is_an_end_too(self, house: House) -> None:
         got = await streamed(house, chunk("x") + chunk(finish="stop"))
@@ -220,7 +220,7 @@ class TestEnds:
         assert row.completion_tokens > 100
 
     async def test_a_stall_is_an_error_event(self, house: House) -> None:
-        got = await streamed(house, chunk("x"), linger=4)
+        got = await streamed(house, chunk("x"), linger=8)
 
         assert json.loads(got.events()[-1])["error"]["code"] == "upstream_timeout"
 
@@ -274,7 +274,7 @@ class TestMoney:
         account = house.gateway.new_user(quota)
         try:
             body = chat("endless", stream=True)
-            got = until(lambda: _unless(403, ask(house.gateway, account, PATH, body)), 3)
+            got = until(lambda: _unless(403, ask(house.gateway, account, PATH, body)), 10)
         finally:
             house.gateway.operator("option", key="PreConsumedQuota", value="500")
 
@@ -284,7 +284,7 @@ class TestMoney:
         assert 0 < row.quota <= quota
         left = house.gateway.books().quota(account.id)
         assert left == quota - row.quota >= 0
-        assert house.upstream.wait_idle(2)["cancelled"] >= 1
+        assert house.upstream.wait_idle(10)["cancelled"] >= 1
 
     def test_a_long_stream_within_the_balance_goes_through(self, house: House) -> None:
         account = house.gateway.new_user(100_000)
@@ -322,10 +322,10 @@ class TestLeaving:
             leave(sock)
         left_at = time.time()
 
-        stats = upstream.wait_idle(2)
+        stats = upstream.wait_idle(10)
 
         assert (stats["cancelled"], stats["completed"]) == (1, 0)
-        assert stats["last_cancelled"] - left_at < 1
+        assert stats["last_cancelled"] - left_at < 3
         (row,) = house.settled(account)
         assert row.quota > 0
         assert row.estimated
@@ -344,10 +344,10 @@ class TestLeaving:
             leave(sock) if farewell == "reset" else sock.close()
         left_at = time.time()
 
-        stats = upstream.wait_idle(2)
+        stats = upstream.wait_idle(10)
 
         assert (stats["received"], stats["cancelled"]) == (1, 1)
-        assert stats["last_cancelled"] - left_at < 1
+        assert stats["last_cancelled"] - left_at < 3
         (row,) = house.settled(account)
         assert (row.completion_tokens, row.estimated) == (0, True)
         assert row.prompt_tokens > 5
@@ -359,8 +359,12 @@ class TestLeaving:
             sock.sendall(post(house.gateway, account, body, "/v1/images/generations"))
             until(lambda: upstream.stats()["open"] == 1)
             leave(sock)
+        left_at = time.time()
 
-        assert upstream.wait_idle(2)["cancelled"] == 1
+        stats = upstream.wait_idle(10)
+
+        assert stats["cancelled"] == 1
+        assert stats["last_cancelled"] - left_at < 3
         assert house.settled(account) == []
 
     def test_in_the_middle_of_the_request_nobody_is_called(self, house: House, upstream: FakeUpstream) -> None:

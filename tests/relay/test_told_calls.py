@@ -51,7 +51,7 @@ class House:
 def house(
     module_database: Database, upstream_process: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
-    settings = {"RELAY_IDLE_TIMEOUT": "1"}
+    settings = {"RELAY_IDLE_TIMEOUT": "3"}
     with server.running(module_database, 1, tmp_path_factory.mktemp("gateway"), settings) as gateway:
         channel = gateway.add_channel(
             upstream_process.url, f"{MODEL},mapped", model_mapping=json.dumps({"mapped": MODEL})

@@ -302,7 +302,7 @@ class TestAnswers:
         async with peer(then_wait(raw)) as server, clients() as made:
             with pytest.raises(UpstreamUnreachable):
                 await fetch(made, server.url)
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
     async def test_a_head_without_end_is_cut(self) -> None:
         async def endless(reader: Reader, writer: Writer) -> None:
@@ -314,7 +314,7 @@ class TestAnswers:
         async with peer(endless) as server, clients() as made:
             with pytest.raises(UpstreamUnreachable):
                 await fetch(made, server.url)
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
 
 class TestCompression:
@@ -369,7 +369,7 @@ class TestCompression:
                 await fetch(made, server.url)
 
         assert refused.value.code == "answer_too_large"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
 
 class TestLimits:
@@ -380,7 +380,7 @@ class TestLimits:
             with pytest.raises(UpstreamError) as refused:
                 await answer.read(1000)
             answer.close()
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
         assert refused.value.code == "answer_too_large"
 
@@ -419,34 +419,34 @@ class TestLimits:
         async with peer(silence) as server, clients(first_byte=0.1) as made:
             with pytest.raises(UpstreamTimeout):
                 await fetch(made, server.url)
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
     async def test_interim_answers_do_not_prolong_it(self) -> None:
-        trickle = then_wait(*[b"HTTP/1.1 102 Processing\r\n\r\n"] * 20, gap=0.03)
+        trickle = then_wait(*[b"HTTP/1.1 102 Processing\r\n\r\n"] * 100, gap=0.1)  # for 10 s
         async with peer(trickle) as server, clients(first_byte=0.15) as made:
             began = time.monotonic()
             with pytest.raises(UpstreamTimeout):
                 await fetch(made, server.url)
-        assert time.monotonic() - began < 0.4
+        assert time.monotonic() - began < 5
 
     async def test_the_next_byte_has_its_time(self) -> None:
         async with peer(then_wait(b"HTTP/1.1 200 OK\r\n\r\nstart")) as server, clients(idle=0.1) as made:
             with pytest.raises(UpstreamTimeout):
                 await fetch(made, server.url)
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
     async def test_an_answer_that_keeps_coming_may_take_longer(self) -> None:
-        slow = then_close(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 8, gap=0.05)
-        async with peer(slow) as server, clients(idle=0.2) as made:
-            assert (await fetch(made, server.url))[2] == b"x" * 8
+        slow = then_close(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 12, gap=0.2)  # 2.6 s in all
+        async with peer(slow) as server, clients(idle=2.0) as made:
+            assert (await fetch(made, server.url))[2] == b"x" * 12
 
     async def test_unless_the_whole_has_a_limit(self) -> None:
-        slow = then_close(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 100, gap=0.05)
+        slow = then_close(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 100, gap=0.1)  # for 10 s
         async with peer(slow) as server, clients(total=0.3) as made:
             began = time.monotonic()
             with pytest.raises(UpstreamTimeout):
                 await fetch(made, server.url)
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 5
 
     async def test_the_connection_has_its_time(self) -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
@@ -461,7 +461,7 @@ class TestLimits:
                     await fetch(made, f"http://127.0.0.1:{port}/")
             for filler in fillers:
                 filler.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
     @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid", "a..b", "x" * 64 + ".example", "."])
     async def test_where_nobody_answers_is_unreachable(self, host: str) -> None:
@@ -481,16 +481,16 @@ class TestLeaving:
                 await waiting
             began = time.monotonic()
             answer.close()
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 5
 
     async def test_in_the_middle_of_the_body_too(self) -> None:
         async with peer(then_wait(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")) as server, clients() as made:
             answer = made.send("POST", server.url, [], b"")
             await answer.open()
             answer.close()
-            await asyncio.wait_for(server.closed.wait(), 1)
+            await asyncio.wait_for(server.closed.wait(), 10)
 
     async def test_while_a_large_body_is_still_being_sent(self) -> None:
         async def never_reads(reader: Reader, writer: Writer) -> None:
@@ -709,7 +709,7 @@ class TestProxies:
         async with peer(silence) as mute, clients(proxy=f"http://127.0.0.1:{mute.port}", connect=0.2) as made:
             with pytest.raises(UpstreamTimeout):
                 await fetch(made, "https://api.example/")
-            await asyncio.wait_for(mute.closed.wait(), 1)
+            await asyncio.wait_for(mute.closed.wait(), 10)
 
     async def test_socks_without_a_password(self) -> None:
         async with peer(OK) as server, socks() as proxy, clients(proxy=f"socks5://127.0.0.1:{proxy.port}") as made:
@@ -777,7 +777,7 @@ async def test_closing_the_clients_closes_what_they_kept() -> None:
     async with peer(OK) as server, clients() as made:
         await fetch(made, server.url)
         made.close()
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), 10)
 
 
 async def test_an_answer_given_back_late_is_not_kept() -> None:
@@ -787,4 +787,4 @@ async def test_an_answer_given_back_late_is_not_kept() -> None:
         await answer.read(10)
         made.close()
         answer.close()
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), 10)

@@ -36,7 +36,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterat
 
 def figures(base_url: str, **headers: str) -> Figures:
     """Every sample, by name and labels; labels in the order of their names."""
-    answer = httpx.get(f"{base_url}/metrics", headers=headers)
+    answer = httpx.get(f"{base_url}/metrics", headers=headers, timeout=30)
     assert answer.status_code == 200, answer.text
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value

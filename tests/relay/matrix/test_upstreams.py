@@ -179,7 +179,7 @@ def test_ollama(scene: Scene, stream: bool, at: dict[str, Upstream]) -> None:
 
 @pytest.fixture
 def command(at: dict[str, Upstream]) -> Iterator[cohere.ClientV2]:
-    with httpx.Client() as connections:
+    with httpx.Client(timeout=30) as connections:
         yield cohere.ClientV2(at["Cohere"].key, base_url=at["Cohere"].url, max_retries=0, httpx_client=connections)
 
 
