@@ -174,7 +174,7 @@ def test_the_list_costs_the_same_at_10_and_at_60_rows(alice: User, adam: User, a
 
     client.get("/log")
 
-    assert cost(10) == cost(50) <= 14
+    assert cost(10) == cost(50) <= 13
 
 
 def test_the_sums_follow_the_filters(at_alice: Client, alice: User, bob: User) -> None:
