@@ -65,6 +65,7 @@ def deployed(folder: Path, seconds: float) -> Iterator[Deployment]:
                 "NODE_TYPE": "slave" if number else "master",
                 "REDIS_CONN_STRING": redis.url,
                 "TRUSTED_PROXIES": net.here,
+                "METRICS_ALLOWED": net.here,  # by which `Gateway.wait_until_routed` sees what the node knows
                 "DRAIN_TIMEOUT": str(DRAIN),
             }
             (folder / f"node{number + 1}").mkdir()
