@@ -9,8 +9,9 @@ from typing import Any
 
 from accounts.callers import Caller
 from billing.batch import Hold, Outcome, Progress, Settlement, Verdict
-from billing.books import Books, BooksClosed
+from billing.books import Books
 from billing.pricing import Usage, details, log_content
+from billing.waiting import BooksClosed
 from options.registry import Options
 from relay import charging, told
 from relay.errors import BooksAway, Forbidden, InsufficientQuota, KeyConflict, NotAuthenticated, RelayError
@@ -183,7 +184,6 @@ class Account:
             caller.user_id,
             caller.token_id,
             not caller.unlimited,
-            self.held,
             charging.charge(self._call, attempt, usage),
             attempt.route.channel_id,
             self._line(attempt, usage, ending, began),
@@ -252,11 +252,7 @@ class Account:
             return
         if outcome.verdict is Verdict.GRANTED:
             caller = self._caller
-            await self._post(
-                Settlement(
-                    self._request_id, caller.user_id, caller.token_id, not caller.unlimited, outcome.amount, None
-                )
-            )
+            await self._post(Settlement(self._request_id, caller.user_id, caller.token_id, not caller.unlimited, None))
 
     async def _post(self, entry: Settlement) -> Outcome:
         try:

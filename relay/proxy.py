@@ -10,7 +10,7 @@ import time
 
 from accounts.callers import Caller
 from billing.batch import Settlement
-from billing.books import BooksClosed
+from billing.waiting import BooksClosed
 from channels_app.snapshot import Route
 from relay.asgi import Receive, Reply, read_body
 from relay.errors import BadRequest, CallerLeft, Forbidden, RelayError
@@ -136,7 +136,6 @@ async def _enter(
         user_id=caller.user_id,
         token_id=caller.token_id,
         limited=not caller.unlimited,
-        held=0,
         charge=0,
         channel_id=route.channel_id,
         log={

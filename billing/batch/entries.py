@@ -76,7 +76,6 @@ class Settlement:
     user_id: int
     token_id: int
     limited: bool
-    held: int
     charge: int | None
     channel_id: int = 0
     log: dict[str, Any] = field(default_factory=dict)

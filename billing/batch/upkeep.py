@@ -57,14 +57,14 @@ def endings(request_ids: Sequence[str]) -> list[tuple[int, Settlement]]:
     """(end, what would settle it) of those of these holds that are open: a stream's progress, else a release."""
     group = connection.ops.quote_name("group")
     query = (
-        "SELECT h.request_id, h.user_id, h.token_id, h.amount, h.token_amount, h.channel_id, h.username,"  # noqa: S608
+        "SELECT h.request_id, h.user_id, h.token_id, h.token_amount, h.channel_id, h.username,"  # noqa: S608
         " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
         f" t.unlimited_quota, u.{group}, h.expires_at FROM holds h"
         " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id WHERE h.request_id IN"
     )
     now = int(time.time())
     with connection.cursor() as cursor:
-        return [(row[16], _ending(row, now)) for row in select_in(cursor, query, request_ids)]
+        return [(row[15], _ending(row, now)) for row in select_in(cursor, query, request_ids)]
 
 
 def _ending(row: Any, now: int) -> Settlement:
@@ -72,21 +72,20 @@ def _ending(row: Any, now: int) -> Settlement:
         request_id=row[0],
         user_id=row[1],
         token_id=row[2],
-        limited=row[4] > 0 or (row[14] is not None and not row[14]),
-        held=row[3],
-        charge=row[11] or None,
-        channel_id=row[5],
+        limited=row[3] > 0 or (row[13] is not None and not row[13]),
+        charge=row[10] or None,
+        channel_id=row[4],
         log={
-            "username": row[6],
-            "token_name": row[7],
-            "model_name": row[8],
-            "prompt_tokens": row[9],
-            "completion_tokens": row[10],
-            "content": row[12],
+            "username": row[5],
+            "token_name": row[6],
+            "model_name": row[7],
+            "prompt_tokens": row[8],
+            "completion_tokens": row[9],
+            "content": row[11],
             "is_stream": True,
             "estimated": True,
-            "elapsed_time": max(0, now - row[13]) * 1000,
-            "group": row[15] or "",
+            "elapsed_time": max(0, now - row[12]) * 1000,
+            "group": row[14] or "",
             "status": 200,
             "error_code": DIED,
         },

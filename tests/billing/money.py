@@ -124,7 +124,6 @@ def settlement(of: Hold, charge: int | None, **fields: Any) -> Settlement:
         user_id=of.user_id,
         token_id=of.token_id,
         limited=of.limited,
-        held=of.amount,
         charge=charge,
         channel_id=fields.pop("channel_id", of.channel_id),
         log=fields.pop("log", {"model_name": "gpt", "username": "alice"}),

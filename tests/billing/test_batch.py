@@ -763,7 +763,7 @@ def test_credits_and_calls_at_once_add_up():
 def test_a_settlement_of_a_call_nobody_held_is_charged():
     user = person(100)
     token = key_of(user)
-    lost = Settlement(new_id(), user.pk, token.pk, False, 0, 30)
+    lost = Settlement(new_id(), user.pk, token.pk, False, 30)
 
     assert post([lost]) == [granted(30)]
     assert quota(user) == 70

@@ -15,12 +15,14 @@ import pytest
 from django.db import OperationalError, connections
 
 from accounts.models import Token, User, UserStatus
-from billing import batch, books, standing
+from billing import batch, bookkeeper, books, standing
 from billing.batch import Failure, Hold, Outcome, Verdict
-from billing.books import Books, BooksClosed
+from billing.bookkeeper import Bookkeeper
+from billing.books import Books
 from billing.models import EntryKind, Log
 from billing.models import Hold as HoldRow
 from billing.services import credit
+from billing.waiting import BooksClosed
 from tests.billing.money import (
     TRANSACTIONS,
     channel,
@@ -295,7 +297,7 @@ async def test_a_settlement_given_up_does_not_hold_the_money_for_ever(settings):
 async def test_a_hold_given_up_after_its_commit_does_not_hold_the_money_for_ever(settings, monkeypatch):
     """The answer to the commit is lost and the database stays away until the caller has been told that it failed."""
     settings.HOLD_TTL = 2
-    monkeypatch.setattr(books, "HOLD_PATIENCE", 0.3)
+    monkeypatch.setattr("billing.waiting.HOLD_PATIENCE", 0.3)
     user = await aside(person, 10_000)
     token = await aside(key_of, user)
     away = threading.Event()
@@ -426,7 +428,7 @@ async def test_a_pool_of_dead_connections_does_not_use_up_a_holds_patience():
 
 
 async def test_a_database_away_too_long_refuses_holds(monkeypatch):
-    monkeypatch.setattr(books, "HOLD_PATIENCE", 0.5)
+    monkeypatch.setattr("billing.waiting.HOLD_PATIENCE", 0.5)
     token = await aside(key_of, await aside(person, 10_000))
 
     def away(entries, *, again=False):
@@ -443,8 +445,8 @@ async def test_a_database_away_too_long_refuses_holds(monkeypatch):
 async def test_a_settlement_that_was_busy_waits_for_the_database_as_long_as_any_other(settings, monkeypatch):
     """The call came with its hold, for which there was no room at first; it has been answered upstream."""
     settings.HOLD_WAIT = 30
-    monkeypatch.setattr(books, "HOLD_PATIENCE", 0.3)
-    monkeypatch.setattr(books, "BUSY_PAUSE", 0.2)
+    monkeypatch.setattr("billing.waiting.HOLD_PATIENCE", 0.3)
+    monkeypatch.setattr(bookkeeper, "BUSY_PAUSE", 0.2)
     token = await aside(key_of, await aside(person, 100))
     real, busy, away = batch.post, threading.Event(), threading.Event()
 
@@ -583,14 +585,14 @@ async def test_a_hold_that_waits_for_room_does_not_keep_the_books_open(settings)
 async def test_books_whose_thread_has_died_take_nothing_and_say_so(monkeypatch):
     token = await aside(key_of, await aside(person, 100))
 
-    def die(ledger: Books) -> None:
+    def die(keeper: Bookkeeper) -> None:
         raise SystemError("nothing that could be reckoned with")
 
-    monkeypatch.setattr(Books, "_upkeep", die)
+    monkeypatch.setattr(Bookkeeper, "_upkeep", die)
     ledger = Books()
     assert not ledger.alive
     ledger.start()
-    await asyncio.to_thread(ledger._thread.join, 10)
+    await asyncio.to_thread(ledger._keeper.join, 10)
 
     assert not ledger.alive
     assert not ledger.note(Failure(request_id="1", user_id=1, token_id=1))

@@ -96,7 +96,7 @@ async def test_books_far_behind_lose_failures_and_not_calls(monkeypatch, setting
 
 
 async def test_a_failure_that_cannot_be_written_is_given_up_quietly(monkeypatch, caplog):
-    monkeypatch.setattr(books, "HOLD_PATIENCE", 0.1)
+    monkeypatch.setattr("billing.waiting.HOLD_PATIENCE", 0.1)
 
     def away(entries, **how):
         raise OperationalError("the database is away")

@@ -54,11 +54,11 @@ def begin(key: Token, amount: int = 20) -> str:
     return request_id
 
 
-def end(key: Token, channel: Channel, request_id: str, charge: int, *, held: int = 20, logged: bool = True) -> None:
+def end(key: Token, channel: Channel, request_id: str, charge: int, *, logged: bool = True) -> None:
     batch.post(
         [
             batch.Settlement(
-                request_id, key.user_id, key.pk, True, held, charge, channel.pk, log={"content": "call"}, logged=logged
+                request_id, key.user_id, key.pk, True, charge, channel.pk, log={"content": "call"}, logged=logged
             )
         ]
     )

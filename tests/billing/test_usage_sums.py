@@ -129,7 +129,7 @@ def test_a_replay_adds_nothing(at):
 
 def test_a_transaction_that_fails_adds_nothing(at, monkeypatch):
     token = key_of(person(1_000))
-    lost = Settlement("x" * 300, token.user_id, token.pk, False, 0, 5, log=told())  # an id no column holds
+    lost = Settlement("x" * 300, token.user_id, token.pk, False, 5, log=told())  # an id no column holds
     monkeypatch.setattr(batch.settlements, "LEDGER_COLUMNS", (*batch.settlements.LEDGER_COLUMNS[:-1], "nonsense"))
 
     with pytest.raises(Exception, match="nonsense"):
