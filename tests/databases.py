@@ -15,11 +15,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg
 import pymysql
+import pytest
 
 NAMES = ("sqlite", "postgres", "mysql")
 DEFAULT_DSN = {
@@ -93,6 +94,13 @@ def version(kind: str) -> str | None:
 
 def required() -> bool:
     return os.environ.get("REQUIRE_SERVICES") == "1"
+
+
+def missing(reason: str) -> NoReturn:
+    """What `make services` installs and starts is not here: a skip, and where services are required a failure."""
+    if required():
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,7 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:
-        if databases.required():
-            pytest.fail("PostgreSQL's server programs are not installed")
-        pytest.skip("PostgreSQL's server programs are not installed")
+        databases.missing("PostgreSQL's server programs are not installed")
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/cluster-XXXXXX"], text=True).strip())
     made = Cluster(Path(found).parent, folder)
     made.start()

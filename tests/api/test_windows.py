@@ -14,6 +14,7 @@ from api import windows
 from api.models import RateWindow
 from api.windows import DatabaseWindows, Limit, MemoryWindows, RedisWindows, Windows
 from config.redis import parse
+from tests import databases
 
 
 @pytest.fixture(params=["memory", "database", "redis"])
@@ -28,7 +29,7 @@ def counted(request: pytest.FixtureRequest, db: None) -> Windows:
             try:
                 client.ping()
             except redis.ConnectionError:
-                pytest.skip("Redis does not answer")
+                databases.missing("Redis does not answer")
             return RedisWindows(lambda: client, MemoryWindows())
 
 
@@ -88,7 +89,7 @@ def test_what_stood_in_redis_before_neither_refuses_nor_fails(limit: Limit, garb
     try:
         client.execute_command(garbage[0], f"rateLimit:{limit.key('one')}", *garbage[1:])
     except redis.ConnectionError:
-        pytest.skip("Redis does not answer")
+        databases.missing("Redis does not answer")
     fallback = MemoryWindows()
     counted = RedisWindows(lambda: client, fallback)
 
@@ -141,7 +142,7 @@ def test_of_twenty_at_once_in_many_processes_redis_counts_three(limit: Limit) ->
     try:
         client.ping()
     except redis.ConnectionError:
-        pytest.skip("Redis does not answer")
+        databases.missing("Redis does not answer")
 
     def attempt(_number: int) -> bool:
         return RedisWindows(redis.Redis, MemoryWindows()).allows(limit, "one")

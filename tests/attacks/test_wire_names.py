@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.attacks.test_wire_requests import AMBIGUOUS, head
 from tests.attacks.wire import exchange
 from tests.fake_upstream import FakeUpstream
@@ -140,7 +141,7 @@ def token(wired: Gateway, wired_payer: Account) -> str:
 def nginx(wired: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx with the configuration that is shipped, one process in front of one node."""
     if not NGINX.exists():
-        pytest.skip("nginx is not installed")
+        databases.missing("nginx is not installed")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     text = (HERE.parents[1] / "deploy" / "nginx.conf").read_text()
     for pattern, put in (

@@ -19,9 +19,7 @@ POOL = dsn.Pool(1, 1, 60, 3000)
 @pytest.mark.parametrize(("kind", "tool"), [("postgres", "pg_dump"), ("mysql", "mariadb-dump")])
 def test_what_a_dump_holds_comes_back(kind: str, tool: str, tmp_path: Path) -> None:
     if databases.version(kind) is None or shutil.which(tool) is None:
-        if databases.required():
-            pytest.fail(f"{kind} or {tool} is not there")
-        pytest.skip(f"{kind} or {tool} is not there")
+        databases.missing(f"{kind} or {tool} is not there")
     with databases.fresh(kind, tmp_path) as made:
         entry = dsn.database(made.server.address(made.name), POOL)
         password = {"PGPASSWORD": entry["PASSWORD"], "MYSQL_PWD": entry["PASSWORD"], "PATH": "/usr/bin:/bin"}

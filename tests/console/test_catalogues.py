@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.test import override_settings
 from django.utils.translation import to_locale
 
+from tests import databases
 from tests.server import ROOT
 
 LOCALE = Path(settings.LOCALE_PATHS[0])
@@ -34,7 +35,7 @@ def forms_of(entry: polib.POEntry) -> list[str]:
 def texts(tmp_path_factory: pytest.TempPathFactory) -> set[Text]:
     """Every text in the code and the templates, as gettext finds it now."""
     if shutil.which("xgettext") is None:
-        pytest.skip("gettext is not installed (make services)")
+        databases.missing("gettext is not installed")
     folder = tmp_path_factory.mktemp("house")
     for room in ROOT.iterdir():  # all but the catalogues, beside which the command would write
         if room.is_dir() and room.name not in ("locale", "tests", "bench", "docs") and not room.name.startswith("."):

@@ -74,7 +74,7 @@ def here(tmp_path: Path) -> Operator:
 @pytest.mark.parametrize("kind", databases.NAMES)
 def test_from_each_kind_of_database_into_each(kind: str, operator: Operator, tmp_path: Path):
     if databases.version(kind) is None:
-        pytest.skip(f"{kind} does not answer")
+        databases.missing(f"{kind} does not answer")
     with one_api.made(tmp_path / "old", kind) as old:
         one_api.fill(old, users=3, tokens=4, channels=2, logs=9)
 
