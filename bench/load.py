@@ -102,7 +102,7 @@ def _run(
                 if time.monotonic() > end:
                     process.kill()
                     raise LoadFailed(f"{' '.join(command)} did not end in {patience:.0f} s") from late
-            except BaseException:
+            except BaseException:  # an interrupt as well: the child must not load the next measurement
                 process.kill()
                 raise
     lines = [line for line in told.splitlines() if line.startswith("{")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -57,35 +57,52 @@ def endings(request_ids: Sequence[str]) -> list[tuple[int, Settlement]]:
     """(end, what would settle it) of those of these holds that are open: a stream's progress, else a release."""
     group = connection.ops.quote_name("group")
     query = (
-        "SELECT h.request_id, h.user_id, h.token_id, h.token_amount, h.channel_id, h.username,"  # noqa: S608
-        " h.token_name, h.model_name, h.prompt_tokens, h.completion_tokens, h.charge, h.content, h.created_at,"
-        f" t.unlimited_quota, u.{group}, h.expires_at FROM holds h"
+        "SELECT h.expires_at, h.created_at, h.request_id, h.user_id, h.token_id, h.token_amount, t.unlimited_quota,"  # noqa: S608
+        f" h.channel_id, h.charge, h.username, h.token_name, h.model_name, u.{group}, h.prompt_tokens,"
+        " h.completion_tokens, h.content FROM holds h"
         " LEFT JOIN tokens t ON t.id = h.token_id LEFT JOIN users u ON u.id = h.user_id WHERE h.request_id IN"
     )
     now = int(time.time())
     with connection.cursor() as cursor:
-        return [(row[15], _ending(row, now)) for row in select_in(cursor, query, request_ids)]
+        return [(end, _ending(now - began, *row)) for end, began, *row in select_in(cursor, query, request_ids)]
 
 
-def _ending(row: Any, now: int) -> Settlement:
+def _ending(
+    seconds: int,
+    request_id: str,
+    user_id: int,
+    token_id: int,
+    token_amount: int,
+    unlimited: bool | None,
+    channel_id: int,
+    charge: int,
+    username: str,
+    token_name: str,
+    model_name: str,
+    group: str | None,
+    prompt_tokens: int,
+    completion_tokens: int,
+    content: str,
+) -> Settlement:
+    """`unlimited` and `group` are None where the token or the user has been deleted since."""
     return Settlement(
-        request_id=row[0],
-        user_id=row[1],
-        token_id=row[2],
-        limited=row[3] > 0 or (row[13] is not None and not row[13]),
-        charge=row[10] or None,
-        channel_id=row[4],
+        request_id=request_id,
+        user_id=user_id,
+        token_id=token_id,
+        limited=token_amount > 0 or (unlimited is not None and not unlimited),
+        charge=charge or None,
+        channel_id=channel_id,
         log={
-            "username": row[5],
-            "token_name": row[6],
-            "model_name": row[7],
-            "prompt_tokens": row[8],
-            "completion_tokens": row[9],
-            "content": row[11],
+            "username": username,
+            "token_name": token_name,
+            "model_name": model_name,
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "content": content,
             "is_stream": True,
             "estimated": True,
-            "elapsed_time": max(0, now - row[12]) * 1000,
-            "group": row[14] or "",
+            "elapsed_time": max(0, seconds) * 1000,
+            "group": group or "",
             "status": 200,
             "error_code": DIED,
         },

@@ -71,7 +71,7 @@ class Xunfei(Adapter):
         answer = self.converse(outgoing.url, outgoing.body, job.route.proxy, is_last)
         try:
             await answer.open()
-        except BaseException:
+        except BaseException:  # a caller who leaves cancels the handshake, and nobody else knows this socket
             answer.close()
             raise
         return answer
