@@ -104,7 +104,7 @@ def _database(name: str) -> dict[str, Any] | None:
 
 # The reference passes parameters behind the file name to its driver; there are none here.
 _SQLITE_FILE = Path(SQLITE_PATH.partition("?")[0]).absolute()
-DATABASES = {"default": _database("SQL_DSN") or dsn.sqlite(_SQLITE_FILE, _POOL)}
+DATABASES = {"default": _database("SQL_DSN") or dsn.sqlite.entry(_SQLITE_FILE, _POOL)}
 _LOGS = _database("LOG_SQL_DSN")
 if _LOGS is not None:
     DATABASES["logs"] = _LOGS

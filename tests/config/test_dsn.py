@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.dsn import POOL_CAP, BadDsn, Pool, database
+from config.dsn import BadDsn, Pool, database
+from config.dsn.postgres import POOL_CAP
 
 POOL = Pool()
 
