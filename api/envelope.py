@@ -14,6 +14,7 @@ from accounts.refusals import NotFound as AccountNotFound
 from accounts.refusals import Refused
 from api import messages
 from api.messages_en import english, wants_english
+from api.windows import TooMany
 from billing.services import QuotaOutOfRange, UserMissing
 from channels_app.services import ChannelInvalid, ChannelMissing
 from config import frontend
@@ -44,10 +45,6 @@ class Refusal(Exception):
     def __init__(self, message: str, *, status: int = 200, data: Any = ABSENT, **extra: Any) -> None:
         super().__init__(message)
         self.message, self.status, self.data, self.extra = message, status, data, extra
-
-
-class TooMany(Exception):
-    """A limiter refuses: 429 with an empty body."""
 
 
 class NoRoute(Exception):

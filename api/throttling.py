@@ -9,8 +9,7 @@ from django.http import HttpRequest
 from accounts.http import client_address
 from accounts.models import User, fold
 from api import windows
-from api.envelope import TooMany
-from api.windows import Limit
+from api.windows import Limit, TooMany
 
 CRITICAL = Limit("CT", 20, 1200)  # by address, one count for all routes so marked
 WRONG_PASSWORDS = Limit("LG", 30, 1200)  # by account, whatever the address

@@ -8,42 +8,20 @@ A limit of 0 is none. Refused hits are not counted.
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-import redis
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from api.models import RateWindow
 
-log = logging.getLogger(__name__)
-
 PRUNE_EVERY = 1024  # hits between two looks for idle subjects
 KEEP = 24 * 3600  # seconds a counter's row stays, by the daily run of accounts.housekeeping; longer than any window
-
-# What stands under the key and is no log of ours (another program's, another version's, one of a clock that ran ahead)
-# is thrown away.
-SLIDE = """
-local now = tonumber(ARGV[1])
-local kind = redis.call('TYPE', KEYS[1]).ok
-local newest = kind == 'list' and tonumber(redis.call('LINDEX', KEYS[1], -1))
-if kind ~= 'none' and (not newest or newest > now + 60) then redis.call('DEL', KEYS[1]) end
-local first = redis.call('LINDEX', KEYS[1], -tonumber(ARGV[3]))
-local full = redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[3])
-if full and now - (tonumber(first) or 0) < tonumber(ARGV[2]) then return 0 end
-if ARGV[4] == '1' then
-  redis.call('RPUSH', KEYS[1], now)
-  redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
-  redis.call('EXPIRE', KEYS[1], math.ceil(tonumber(ARGV[2])))
-end
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +33,15 @@ class Limit:
     def key(self, subject: str) -> str:
         """Subjects may be names or addresses; their digest is enough to count by."""
         return f"{self.mark}:{hashlib.sha256(subject.encode()).hexdigest()}"
+
+
+class TooMany(Exception):
+    """A limit refuses: 429 with an empty body."""
+
+
+class Windows(Protocol):
+    def allows(self, limit: Limit, subject: str, *, count: bool = True) -> bool:
+        """Whether there is room for one more, which is counted with it unless `count` is False."""
 
 
 class MemoryWindows:
@@ -116,29 +103,6 @@ class DatabaseWindows:
         return False
 
 
-class RedisWindows:
-    """A sliding log all nodes share; while Redis is away the fallback counts.
-
-    `connect` gives the process's client, and is asked each time: a cluster's may fail before the first command.
-    """
-
-    def __init__(self, connect: Callable[[], redis.Redis], fallback: MemoryWindows | DatabaseWindows) -> None:
-        self._connect = connect
-        self._fallback = fallback
-
-    def allows(self, limit: Limit, subject: str, *, count: bool = True) -> bool:
-        arguments = [time.time(), limit.seconds, limit.count, int(count)]
-        try:
-            slide = self._connect().register_script(SLIDE)
-            return bool(slide(keys=[f"rateLimit:{limit.key(subject)}"], args=arguments))
-        except redis.RedisError as error:
-            log.warning("rate limits are counted without Redis: %s", error)
-            return self._fallback.allows(limit, subject, count=count)
-
-
-Windows = MemoryWindows | DatabaseWindows | RedisWindows
-
-
 def coarse() -> Windows:
     return _coarse
 
@@ -147,8 +111,12 @@ def exact() -> Windows:
     return _exact
 
 
-def _with_redis(windows: MemoryWindows | DatabaseWindows) -> Windows:
-    return windows if settings.REDIS is None else RedisWindows(settings.REDIS.client, windows)
+def _with_redis(windows: Windows) -> Windows:
+    if settings.REDIS is None:
+        return windows
+    from api.redis_windows import RedisWindows
+
+    return RedisWindows(settings.REDIS.client, windows)
 
 
 _coarse = _with_redis(MemoryWindows())

@@ -6,7 +6,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from api import throttling
-from api.envelope import TooMany
+from api.windows import TooMany
 
 
 class TooManyTriesError(Exception):

@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-import redis
 from django.conf import settings
 
 log = logging.getLogger(__name__)
@@ -37,12 +36,14 @@ class Announcer:
                 self._thread.start()
 
     def _say(self) -> None:
+        from redis import RedisError  # nothing of it is wanted where no Redis is
+
         while self._due.wait():
             self._due.clear()
             assert settings.REDIS is not None
             try:
                 settings.REDIS.client().publish(CHANNEL, "")
-            except redis.RedisError as error:
+            except RedisError as error:
                 log.info("a change was not announced, Redis does not answer: %s", error)
 
 
@@ -62,6 +63,8 @@ class Listener:
         self._stopping.set()
 
     def _listen(self) -> None:
+        from redis import RedisError
+
         assert settings.REDIS is not None
         told = False
         while not self._stopping.is_set():
@@ -73,7 +76,7 @@ class Listener:
                     while not self._stopping.is_set():
                         if words.get_message(timeout=LISTEN) is not None:
                             self._heard()
-            except redis.RedisError as error:
+            except RedisError as error:
                 if not told:
                     log.warning("changes are seen by looking, Redis does not answer: %s", error)
                 told = True

@@ -23,7 +23,7 @@ from accounts.http import SignedInRequest, actor_of
 from accounts.models import User
 from accounts.refusals import Refused, Unreachable, WrongCode
 from api import throttling
-from api.envelope import TooMany
+from api.windows import TooMany
 from console.account.factor_forms import WeChatForm
 from console.account.providers import LABELS
 from console.account.tries import counted

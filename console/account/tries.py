@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from api import throttling
-from api.envelope import TooMany
+from api.windows import TooMany
 
 View = Callable[..., HttpResponse]
 

@@ -17,7 +17,7 @@ from accounts.http import actor_of
 from accounts.models import User, UserStatus
 from accounts.services import invitation_code
 from api import throttling
-from api.envelope import TooMany
+from api.windows import TooMany
 from billing.models import EntryKind, LedgerEntry
 from billing.services import QuotaOutOfRange
 from console import formats, operator_text

@@ -19,7 +19,7 @@ from accounts.factors.checking import check_code
 from accounts.models import Role, User
 from accounts.refusals import FactorExists, LastMethod, NotFound, NotPermitted, WrongSecondFactor
 from accounts.services import create_user, delete_self
-from api.envelope import TooMany
+from api.windows import TooMany
 from audit.models import AuditEntry
 from audit.services import SYSTEM
 from options.services import set_option

@@ -10,9 +10,10 @@ import pytest
 import redis
 from django.db import connection
 
-from api import windows
+from api import redis_windows, windows
 from api.models import RateWindow
-from api.windows import DatabaseWindows, Limit, MemoryWindows, RedisWindows, Windows
+from api.redis_windows import RedisWindows
+from api.windows import DatabaseWindows, Limit, MemoryWindows, Windows
 from config.redis import parse
 from tests import databases
 
@@ -60,6 +61,7 @@ def test_the_window_ends(counted: Windows, limit: Limit, monkeypatch: pytest.Mon
         monotonic = staticmethod(lambda: tick + 61)
 
     monkeypatch.setattr(windows, "time", Later)
+    monkeypatch.setattr(redis_windows, "time", Later)
     assert counted.allows(limit, "one")
 
 

@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 from channels_app.snapshot import Route
 from relay.adapters.base import Outgoing
 from relay.errors import UpstreamError
@@ -35,6 +31,11 @@ class Access:
         if not self.secret:
             headers = [*outgoing.headers, ("Authorization", f"Bearer {self.key}")]
             return Outgoing(outgoing.method, outgoing.url, headers, outgoing.body)
+        # With the first call; few have such a channel, and all have starts.
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
         request = AWSRequest(outgoing.method, outgoing.url, headers=dict(outgoing.headers), data=outgoing.body)
         SigV4Auth(Credentials(self.key, self.secret, self.token or None), SERVICE, self.region).add_auth(request)
         return Outgoing(outgoing.method, outgoing.url, list(request.headers.items()), outgoing.body)

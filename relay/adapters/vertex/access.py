@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 import orjson
-from google.auth import crypt, jwt
 
 from channels_app.snapshot import Route
 from relay.adapters.base import Outgoing, Outside
@@ -119,6 +118,8 @@ async def _exchange(credentials: Json, outside: Outside, clock: Callable[[], flo
 
 def _assertion(credentials: Json, audience: str, now: float) -> str:
     """The signed claim that is exchanged for a token (RFC 7523). Raises UpstreamError: the key cannot be read."""
+    from google.auth import crypt, jwt  # with the first call; few have such a channel, and all have starts
+
     issued = int(now)
     claims = {
         "iss": credentials["client_email"],
