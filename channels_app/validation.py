@@ -133,7 +133,7 @@ def short(name: str, value: str, limit: int) -> str:
 def whole(given: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = given[name]
     if isinstance(value, str):
-        value = int(value) if value.strip().lstrip("-").isdecimal() and len(value) < 20 else None
+        value = int(value) if value.strip().removeprefix("-").isdecimal() and len(value) < 20 else None
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ChannelInvalid(
             _("%(field)s must be a whole number between %(low)s and %(high)s")

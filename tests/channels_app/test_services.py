@@ -148,6 +148,7 @@ def test_a_channel_without_models_serves_nothing() -> None:
         ({"config": {"proxy": "gopher://x"}}, "http://, https://, socks5://"),
         ({"config": {"proxy": "http://"}}, "not a valid address"),
         ({"priority": 10**10}, "priority must be"),
+        ({"priority": "--5"}, "priority must be"),
         ({"weight": -1}, "weight must be"),
         ({"weight": 1.5}, "weight must be"),
         ({"status": 4}, "status must be"),
