@@ -47,7 +47,8 @@ def _number(low: float, high: float) -> Check:
     def check(value: str) -> None:
         try:
             number = float(value)
-        except ValueError:
+            Decimal(value)  # what it is read as, whose exponents end where a float is 0 all the same
+        except (ValueError, InvalidOperation):
             raise BadOption(_("not a number: %r") % value) from None
         if not (math.isfinite(number) and low <= number <= high):
             raise BadOption(_("must be between %(low)s and %(high)s") % {"low": low, "high": high})

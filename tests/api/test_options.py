@@ -48,13 +48,21 @@ def test_a_value_that_is_no_text_is_the_one_case_of_400(root: Caller, body) -> N
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("NoSuchOption", "1"), ("RetryTimes", "x"), ("QuotaPerUnit", "0"), ("ModelRatio", "{"), ("Theme", "../etc")],
+    [
+        ("NoSuchOption", "1"),
+        ("RetryTimes", "x"),
+        ("QuotaPerUnit", "0"),
+        ("ChannelDisableThreshold", "1e-99999999999999999999"),
+        ("ModelRatio", "{"),
+        ("Theme", "../etc"),
+    ],
 )
 def test_what_an_option_cannot_be_is_refused_and_not_stored(root: Caller, key: str, value: str) -> None:
     answer = root.send("PUT", "option/", {"key": key, "value": value})
 
     assert (answer.status_code, answer.json()["success"]) == (200, False)
     assert not Option.objects.exists()
+    assert root.get("option/")["success"]
 
 
 def test_a_switch_waits_for_what_it_needs(root: Caller) -> None:
