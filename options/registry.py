@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 MAX_QUOTA = 10**15  # points; the bound of every quota that a person can type (relay reference, 13.1 row 50)
+MOST_DECIMALS = 400  # of a ratio: no double has more. Written out digit by digit, 1e-999999999 would fill the memory
 THEMES = ("default", "berry", "air")
 EMAIL_DOMAINS = (
     "gmail.com,163.com,126.com,qq.com,outlook.com,hotmail.com,icloud.com,yahoo.com,foxmail.com"  # the contract's list
@@ -110,6 +111,8 @@ def parse_ratios(value: str) -> dict[str, Decimal]:
             raise BadOption(_("%r holds a character that no text can hold") % name)
         if not 0 <= ratio <= 10**6:
             raise BadOption(_("the ratio of %r must be between 0 and 1000000") % name)
+        if ratio.as_tuple().exponent < -MOST_DECIMALS:  # type: ignore[operator]  # finite, so a number
+            raise BadOption(_("the ratio of %r is not a number") % name)
     return table
 
 

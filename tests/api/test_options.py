@@ -54,6 +54,7 @@ def test_a_value_that_is_no_text_is_the_one_case_of_400(root: Caller, body) -> N
         ("QuotaPerUnit", "0"),
         ("ChannelDisableThreshold", "1e-99999999999999999999"),
         ("ModelRatio", "{"),
+        ("ModelRatio", '{"gpt-4": 1e-99999}'),
         ("Theme", "../etc"),
     ],
 )
