@@ -63,11 +63,12 @@ def create_token(
     return Token.objects.create(user_id=user_id, key=key, key_digest=token_digest(key), **fields)
 
 
-def find_token(user_id: int, token_id: int) -> Token:
-    """One of the user's own. Raises NoId, NotFound."""
+def find_token(user_id: int, token_id: int, *, lock: bool = False) -> Token:
+    """One of the user's own; `lock` keeps it as it is until the transaction ends. Raises NoId, NotFound."""
     if not token_id:
         raise NoId(NO_ID)
-    token = Token.objects.filter(pk=token_id, user_id=user_id).first()
+    rows = Token.objects.select_for_update() if lock else Token.objects.all()
+    token = rows.filter(pk=token_id, user_id=user_id).first()
     if token is None:
         raise NotFound
     return token
@@ -76,8 +77,7 @@ def find_token(user_id: int, token_id: int) -> Token:
 @transaction.atomic
 def update_token(user_id: int, token_id: int, changes: Mapping[str, Any]) -> Token:
     """Store those of EDITABLE that are given; the status is not among them. Raises NoId, NotFound, BadField."""
-    find_token(user_id, token_id)
-    token = Token.objects.select_for_update().get(pk=token_id)
+    token = find_token(user_id, token_id, lock=True)
     fields = _cleaned({name: changes[name] for name in EDITABLE if name in changes}, unlimited=token.unlimited_quota)
     if fields.get("unlimited_quota") is False and "remain_quota" not in fields:
         fields["remain_quota"] = max(token.remain_quota, 0)
@@ -100,7 +100,7 @@ def check_enabling(token: Token) -> None:
 @transaction.atomic
 def set_token_status(user_id: int, token_id: int, status: int) -> Token:
     """Raises NoId, NotFound, CannotEnable, BadField for a number that is no status."""
-    token = find_token(user_id, token_id)
+    token = find_token(user_id, token_id, lock=True)
     if status not in TokenStatus.values:
         raise BadField("无效的参数")
     if status == TokenStatus.ENABLED:

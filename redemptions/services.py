@@ -120,11 +120,12 @@ def create_codes(
     return keys
 
 
-def find_code(code_id: int) -> Redemption:
-    """Raises NoId, CodeMissing."""
+def find_code(code_id: int, *, lock: bool = False) -> Redemption:
+    """`lock` keeps it as it is until the transaction ends. Raises NoId, CodeMissing."""
     if not code_id:
         raise NoId
-    code = Redemption.objects.filter(pk=code_id).first()
+    rows = Redemption.objects.select_for_update() if lock else Redemption.objects.all()
+    code = rows.filter(pk=code_id).first()
     if code is None:
         raise CodeMissing
     return code
@@ -136,8 +137,7 @@ def update_code(actor: Actor, code_id: int, changes: Mapping[str, Any]) -> Redem
 
     Raises NoId, CodeMissing, BadCode, CodeUsed.
     """
-    find_code(code_id)
-    code = Redemption.objects.select_for_update().get(pk=code_id)
+    code = find_code(code_id, lock=True)
     fields: dict[str, Any] = {}
     if "name" in changes:
         fields["name"] = _clean_name(changes["name"])
