@@ -40,6 +40,12 @@ LIFETIME = 600  # seconds
 MOST = 20  # passkeys of one account
 NAME_LENGTH = 64  # characters
 LONGEST = 64 * 1024  # characters of a browser's answer
+# What fido2 raises at answers that no browser gives, beside what it refuses: CBOR that is cut off or thousands deep, a
+# new key without a key, a kind of key that it cannot check.
+NONSENSE = (
+    *(ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    *(RecursionError, NotImplementedError),
+)
 
 
 class Purpose(StrEnum):
@@ -100,7 +106,7 @@ def register(request: HttpRequest, user: User, actor: Actor, name: str, answer: 
     state = _take(request, Purpose.REGISTER, user.pk)
     try:
         _server(at).register_complete(state, credential)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except NONSENSE:
         raise WrongSecondFactor from None
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
@@ -130,7 +136,7 @@ def check(request: HttpRequest, purpose: Purpose, answer: str, user: User | None
     rows = list(Authenticator.objects.filter(user_id=owner.pk, type=Authenticator.Type.WEBAUTHN))
     try:
         used = _server(at).authenticate_complete(state, [_data(row) for row in rows], response)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except NONSENSE:
         raise WrongSecondFactor from None
     for row in rows:
         if _data(row).credential_id == used.credential_id:

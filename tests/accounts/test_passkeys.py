@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
+from fido2 import cbor
+from fido2.utils import websafe_encode
 
 from accounts.models import User
 from audit.services import SYSTEM
@@ -127,6 +131,43 @@ def test_nonsense_is_refused_and_breaks_nothing(key: SecurityKey, given: str) ->
     options(client, "sign_in")
 
     assert client.post("/login/passkey", {"credential": given}).status_code == 422
+
+
+PRESENT = hashlib.sha256(b"testserver").digest() + b"\x05\x00\x00\x00\x00"
+EXTENDED, ATTESTED = PRESENT.replace(b"\x05", b"\x85"), PRESENT.replace(b"\x05", b"\x45") + bytes(18)
+DEEP = b"\x81" * 20_000
+
+
+@pytest.mark.parametrize("data", [EXTENDED, EXTENDED + DEEP, ATTESTED], ids=["nothing", "depths", "no key"])
+def test_an_answer_of_broken_parts_signs_nobody_in(key: SecurityKey, data: bytes) -> None:
+    client = Client()
+    answer = json.loads(key.get(options(client, "sign_in")))
+    answer["response"]["authenticatorData"] = websafe_encode(data)
+
+    assert client.post("/login/passkey", {"credential": json.dumps(answer)}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "made",
+    [b"", DEEP, cbor.encode({"fmt": "none", "attStmt": {}, "authData": PRESENT})],
+    ids=["nothing", "depths", "no key"],
+)
+def test_a_key_of_broken_parts_is_not_taken(alice: User, signed_in: SignIn, made: bytes) -> None:
+    client, key = signed_in(alice), SecurityKey()
+    answer = json.loads(key.create(options(client, "register")))
+    answer["response"]["attestationObject"] = websafe_encode(made)
+
+    assert client.post(SET_UP, {"name": "Blue key", "credential": json.dumps(answer)}).status_code == 422
+
+
+def test_a_key_of_an_unknown_kind_signs_nobody_in(alice: User, signed_in: SignIn) -> None:
+    client, key = signed_in(alice), SecurityKey(id=b"")
+    answer = json.loads(key.create(options(client, "register")))
+    unknown = cbor.encode({"fmt": "none", "attStmt": {}, "authData": ATTESTED + cbor.encode({1: 2, 3: -999})})
+    answer["response"]["attestationObject"] = websafe_encode(unknown)
+    client.post(SET_UP, {"name": "Blue key", "credential": json.dumps(answer)})
+
+    assert enter(Client(), key).status_code == 422
 
 
 def test_the_configured_address_is_what_keys_are_bound_to(alice: User, signed_in: SignIn) -> None:
