@@ -15,7 +15,15 @@ from django.db import IntegrityError, transaction
 from accounts import levels
 from accounts.models import Role, User, UserStatus, fold
 from accounts.names import clean_email, clean_password, clean_text, clean_username
-from accounts.refusals import BadField, IdentityTaken, NotFound, NotPermitted, UnknownUser, WrongPassword
+from accounts.refusals import (
+    AccountDisabled,
+    BadField,
+    IdentityTaken,
+    NotFound,
+    NotPermitted,
+    UnknownUser,
+    WrongPassword,
+)
 from accounts.registration import refuse_taken
 from accounts.sessions import end_sessions
 from accounts.tokens import LETTERS
@@ -39,9 +47,9 @@ def update_self(user: User, actor: Actor, changes: Mapping[str, str], *, session
     """One's own `username`, `display_name`, `password`; an empty name or password is no change.
 
     `original_password`, where given and not empty, must be right. Every other session ends with a new password.
-    Raises WrongPassword and as `register`.
+    Raises WrongPassword, AccountDisabled and as `register`.
     """
-    target = User.objects.select_for_update().get(pk=user.pk)
+    target = locked(user.pk)
     original = changes.get("original_password") or ""
     if original and not target.check_password(original):
         raise WrongPassword
@@ -56,8 +64,23 @@ def update_self(user: User, actor: Actor, changes: Mapping[str, str], *, session
 
 @transaction.atomic
 def bind_email(user_id: int, actor: Actor, email: str) -> None:
-    """The user's address from now on; that they read its mail is the caller's to know. Raises EmailTaken, BadField."""
-    apply(User.objects.select_for_update().get(pk=user_id), actor, {"email": email})
+    """The user's address from now on; that they read its mail is the caller's to know.
+
+    Raises EmailTaken, BadField, AccountDisabled.
+    """
+    apply(locked(user_id), actor, {"email": email})
+
+
+def locked(user_id: int) -> User:
+    """The row of somebody who changes their own account, for the rest of the transaction.
+
+    Raises AccountDisabled where it was disabled or deleted since they were let in: nothing is added to a row that was
+    emptied.
+    """
+    user = User.objects.select_for_update().filter(pk=user_id, status=UserStatus.ENABLED).first()
+    if user is None:
+        raise AccountDisabled
+    return user
 
 
 @transaction.atomic

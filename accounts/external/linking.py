@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from accounts.editing import locked
 from accounts.external.identity import Identity, Method
 from accounts.methods import methods_left
 from accounts.models import User, UserStatus
@@ -50,7 +51,11 @@ def sign_in(method: Method, identity: Identity, actor: Actor) -> User:
 
 @transaction.atomic
 def bind(user_id: int, method: Method, identity: Identity, actor: Actor) -> None:
-    """The identity is this account's from now on, in place of another of the same provider. Raises IdentityTaken."""
+    """The identity is this account's from now on, in place of another of the same provider.
+
+    Raises IdentityTaken; AccountDisabled where the account is gone since its owner went to the provider.
+    """
+    locked(user_id)
     if owner(method, identity) is not None:
         raise IdentityTaken(method.taken)
     try:

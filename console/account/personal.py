@@ -18,7 +18,15 @@ from accounts.confirming import confirmed_recently
 from accounts.factors.services import factors_of
 from accounts.http import SignedInRequest, actor_of, sign_out
 from accounts.models import Role, User, UserStatus
-from accounts.refusals import BadField, DomainNotAllowed, EmailTaken, MailNotSetUp, Refused, WrongCode
+from accounts.refusals import (
+    AccountDisabled,
+    BadField,
+    DomainNotAllowed,
+    EmailTaken,
+    MailNotSetUp,
+    Refused,
+    WrongCode,
+)
 from accounts.services import delete_self, invitation_code, renew_access_token, update_self
 from api import throttling
 from billing.models import EntryKind, LedgerEntry
@@ -125,7 +133,7 @@ def bind_email(request: SignedInRequest) -> HttpResponse:
         except (WrongCode, BadField):
             throttling.count_wrong_email_code(request.user.pk)
             form.add_error("code", said(WrongCode()))
-        except EmailTaken as error:
+        except (EmailTaken, AccountDisabled) as error:
             form.add_error("email", said(error))
         else:
             messages.success(request, _("Your e-mail address is bound."))

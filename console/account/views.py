@@ -16,12 +16,13 @@ from django.views.decorators.http import require_POST
 from accounts.confirming import confirmed_recently
 from accounts.factors.pending import enter
 from accounts.http import SignedInRequest, actor_of, keep_signed_in, sign_out
-from accounts.refusals import BadPassword, WrongPassword
+from accounts.refusals import AccountDisabled, BadPassword, WrongPassword
 from accounts.services import authenticate, update_self
 from api import throttling
 from console import throttle
 from console.account import human, providers
 from console.account.forms import ChangePasswordForm, NewPasswordForm, SignInForm
+from console.account.words import said
 from console.guards import page, public
 from options import services as option_services
 
@@ -134,6 +135,9 @@ def _changed(request: SignedInRequest, form: Form, field: str) -> bool:
         user = update_self(request.user, actor_of(request), changes, session_key=request.session.session_key)
     except BadPassword:
         form.add_error(field, _("The password must have 8 to 128 characters."))
+        return False
+    except AccountDisabled as error:
+        form.add_error(field, said(error))
         return False
     keep_signed_in(request, user)
     messages.success(request, _("Your password is changed."))
