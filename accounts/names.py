@@ -7,8 +7,10 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from accounts.models import fold
 from accounts.refusals import BadField, BadName, BadPassword
 
+EMAIL_LENGTH = 254  # characters
 NAME_LENGTH = 64  # characters (remedy A10: third-party names are longer than the reference's 12)
 PASSWORD_LENGTHS = (8, 128)  # characters
 LOOK_ALIKES = frozenset(
@@ -44,12 +46,15 @@ def clean_username(value: str) -> str:
 
 def clean_email(value: str) -> str:
     """The address, or "" for none. Raises BadField."""
+    value = clean_text(value, "email", EMAIL_LENGTH)
     if value:
         try:
             validate_email(value)
         except ValidationError:
             raise BadField("输入不合法 email") from None
-    return clean_text(value, "email", 254)
+    if len(fold(value)) > EMAIL_LENGTH:  # it has a column too, and ß is two letters there
+        raise BadField("输入不合法 email")
+    return value
 
 
 def clean_password(value: str) -> str:

@@ -96,6 +96,13 @@ def test_a_refused_edit_changes_nothing_of_it(admin: Caller, alice: User) -> Non
     assert User.objects.get(pk=alice.pk).group == "default"
 
 
+@pytest.mark.parametrize("email", ["a@" + ("ß" * 60 + ".") * 4 + "de", "a@b＠example.com", "a@ex¨ample.com"])
+def test_an_address_that_is_none_as_it_would_be_stored_is_refused(admin: Caller, alice: User, email: str) -> None:
+    """The first is too long in its folded form, and the others are addresses only until they are normalised."""
+    assert admin.put("user/", {"id": alice.pk, "email": email})["success"] is False
+    assert User.objects.get(pk=alice.pk).email == ""
+
+
 def test_a_taken_name_address_or_identity_is_told_in_words(admin: Caller, alice: User, bob: User) -> None:
     admin.put("user/", {"id": bob.pk, "email": "B@example.com", "github_id": "42"})
 
