@@ -76,7 +76,15 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows)
 
 
-class LargeTable(admin.ModelAdmin):  # type: ignore[type-arg]
+class Table(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What all pages share."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """None where there is no such row. No text holds a NUL; PostgreSQL raises where it is asked for one."""
+        return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
+
+
+class LargeTable(Table):
     """A table that may hold millions of rows: newest first, no count of the whole, no facets."""
 
     paginator = CappedPaginator
@@ -144,7 +152,7 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     _save_m2m = save_m2m
 
 
-class ServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ServiceAdmin(Table):
     """A page that writes through services. Subclasses raise `RefusedError` in `save_model` or `delete_model`."""
 
     show_full_result_count = False

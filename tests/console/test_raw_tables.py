@@ -95,6 +95,12 @@ def test_every_table_opens_under_the_policy(at_root: Client, model: Any) -> None
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script>", text_of(answer))
 
 
+@pytest.mark.parametrize("address", [OPTIONS, "/django-admin/options/version/"])
+@pytest.mark.parametrize("page", ["change", "delete", "history"])
+def test_a_row_that_no_text_can_name_is_not_there(at_root: Client, address: str, page: str) -> None:
+    assert at_root.get(f"{address}%00/{page}/").status_code in (302, 403, 404)
+
+
 def test_a_channel_is_added_with_what_calls_need(at_root: Client) -> None:
     before = versions.read()["routing"]
 
