@@ -143,6 +143,8 @@ def update_user(by: User, actor: Actor, user_id: int, changes: Mapping[str, Any]
 
 
 def _another_root(user: User) -> bool:
+    """Looked at under a lock: two roots who demote each other at once would both find the other."""
+    versions.lock(versions.IDENTITIES)
     return User.objects.filter(role=Role.ROOT, status=UserStatus.ENABLED).exclude(pk=user.pk).exists()
 
 
