@@ -8,7 +8,7 @@ from __future__ import annotations
 from relay.adapters.base import Adapter, Chat, Job, Outgoing, Outside, Reader
 from relay.adapters.shape import Json, chunk, document, items, number, text
 from relay.adapters.stream_or_document import StreamOrDocument
-from relay.adapters.usual import chat_of, posted, reported
+from relay.adapters.usual import chat_of, posted, reported, stops_of
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Event, Failed, Finished, FinishReason, Started, TextPiece
 from relay.neutral.request import ToolResult, plain_text
@@ -24,6 +24,7 @@ class AIProxyLibrary(Adapter):
         chat = chat_of(job.request, NAME)
         if chat.tools or (chat.output is not None and chat.output.kind != "text"):
             raise BadRequest(f"{NAME} calls no tools and answers in plain text alone")
+        stops_of(chat, 0, NAME)
         query = _query(chat)
         body = {
             "model": job.model,

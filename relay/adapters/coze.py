@@ -15,7 +15,7 @@ from relay.adapters.named_events import NamedEventsReader
 from relay.adapters.shape import Json, chunk, clamped, mapping, number, text
 from relay.adapters.stream_or_document import StreamOrDocument
 from relay.adapters.told_form import with_form_told
-from relay.adapters.usual import chat_of, posted, reported
+from relay.adapters.usual import chat_of, posted, reported, stops_of
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Event, Failed, Finished, FinishReason, Started, TextPiece, ThoughtPiece
 from relay.neutral.request import Chat, Media, Text, ToolCall, ToolResult, Turn, plain_text
@@ -34,6 +34,7 @@ class Coze(Adapter):
         chat = chat_of(job.request, NAME)
         if chat.tools:
             raise BadRequest(f"{NAME}'s bots bring their own tools and take no others")
+        stops_of(chat, 0, NAME)
         body: Json = {
             "bot_id": job.model.removeprefix("bot-"),
             "user_id": job.route.config.get("user_id") or chat.user or "user",

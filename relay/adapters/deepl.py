@@ -10,7 +10,7 @@ from __future__ import annotations
 from billing.pricing import Usage
 from relay.adapters.base import Adapter, Job, Outgoing, Outside, Reader, broken_off
 from relay.adapters.shape import Json, document, items, text
-from relay.adapters.usual import chat_of, posted
+from relay.adapters.usual import chat_of, posted, stops_of
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Event, Failed, Finished, FinishReason, Started, TextPiece
 from relay.neutral.request import Chat, plain_text
@@ -29,6 +29,7 @@ class DeepL(Adapter):
             raise BadRequest(f"{NAME} translates and calls no tools")
         if chat.output is not None and chat.output.kind != "text":
             raise BadRequest(f"{NAME} answers in plain text alone")
+        stops_of(chat, 0, NAME)
         body: Json = {"text": [_last_text(chat)], "target_lang": target(job.model)}
         body |= {name: chat.extra[name] for name in PASSED if chat.extra.get(name) is not None}
         outgoing = posted(job, "/v2/translate", body, scheme="DeepL-Auth-Key")

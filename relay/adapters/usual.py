@@ -44,7 +44,8 @@ def texts_of(inputs: list[str | list[int]], name: str) -> list[str]:
 def stops_of(chat: Chat, most: int, name: str) -> list[str]:
     """What ends an answer. Raises BadRequest for more than `most`: which of them can be left out nobody knows here."""
     if len(chat.stop) > most:
-        raise BadRequest(f"stop: {name} takes at most {most} {'sequence' if most == 1 else 'sequences'}")
+        limit = f"takes at most {most} {'sequence' if most == 1 else 'sequences'}" if most else "ends at no sequence"
+        raise BadRequest(f"stop: {name} {limit}")
     return chat.stop
 
 

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-meta.html,
 https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3 (the marks in the text); relay contract of
-providers, 3.5. Tools, pictures and JSON schemas that bind have no place in it: Converse has one.
+providers, 3.5. Tools, pictures, stop sequences and JSON schemas that bind have no place in it: Converse has one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import orjson
 from billing.pricing import Usage
 from relay.adapters.anthropic.request import JSON_ONLY
 from relay.adapters.shape import Json, clamped, document, mapping, text
-from relay.adapters.usual import reported
+from relay.adapters.usual import reported, stops_of
 from relay.errors import BadRequest
 from relay.neutral.events import Counted, Event, Finished, FinishReason, Started, TextPiece
 from relay.neutral.request import Chat, Media, Text, Thought, plain_text
@@ -25,6 +25,7 @@ def body(chat: Chat) -> Json:
     """Raises BadRequest."""
     if chat.tools and not (chat.tool_choice is not None and chat.tool_choice.kind == "none"):
         raise BadRequest("tools: Bedrock's InvokeModel gives Llama none; Converse does")
+    stops_of(chat, 0, "Bedrock's InvokeModel of Llama")
     figures = {
         "temperature": None if chat.temperature is None else min(max(chat.temperature, 0), 1),
         "top_p": None if chat.top_p is None else min(max(chat.top_p, 0), 1),

@@ -26,6 +26,8 @@ def chat_input(request: Request) -> Json:
     parts = [part for turn in chat.turns for part in turn.parts]
     if chat.tools or any(isinstance(part, ToolCall | ToolResult) for part in parts):
         raise BadRequest(f"{NAME}'s models are given no tools")
+    if any("," in stop for stop in chat.stop):
+        raise BadRequest(f"stop: {NAME}'s models take sequences in a list by commas, so that none can hold one")
     said = [(turn.role, plain_text(turn.parts)) for turn in chat.turns]
     prompt = said[0][1] if len(said) == 1 else "\n".join(f"{role}: {text}" for role, text in said if text)
     given: Json = {

@@ -17,12 +17,13 @@ from billing.pricing import Usage
 from relay import sse
 from relay.adapters.base import Chat, Job, Outgoing, Reader, broken_off
 from relay.adapters.shape import Json, chunk, clamped, document, items, mapping, number, text
-from relay.adapters.usual import reported
+from relay.adapters.usual import reported, stops_of
 from relay.adapters.zhipu.errors import KIND, STATUS
 from relay.errors import BadRequest, UpstreamError
 from relay.neutral.events import Counted, Event, Failed, Finished, FinishReason, Started, TextPiece
 from relay.neutral.request import Part, Text, plain_text
 
+NAME = "Zhipu's API v3"
 WITHDRAWN = "chatglm_"  # what the names of its models begin with
 PATH = "/api/paas/v3/model-api/"
 LIFE_MS = 24 * 3600 * 1000
@@ -45,6 +46,7 @@ def _base64(data: bytes) -> bytes:
 
 def outgoing(job: Job, chat: Chat, now: float) -> Outgoing:
     """Raises BadRequest. Sampling is all it knows beside the conversation."""
+    stops_of(chat, 0, NAME)
     body: Json = {"prompt": _prompt(chat)}
     for name, value in (("temperature", chat.temperature), ("top_p", chat.top_p)):
         if value is not None:
