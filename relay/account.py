@@ -166,7 +166,7 @@ class Account:
             raise BooksAway("the gateway cannot write its books at the moment") from error
         self.held = outcome.amount
 
-    async def settle(self, attempt: Attempt, usage: Usage, ending: Ending = WELL) -> None:
+    async def settle(self, attempt: Attempt, usage: Usage, ending: Ending = WELL, pictures: int | None = None) -> None:
         """Charge what was used; durable when this returns. Raises BooksAway: the sweeper will do it then.
 
         A hold that is still being written is not waited for: the settlement goes after it, often into the same
@@ -184,7 +184,7 @@ class Account:
             caller.user_id,
             caller.token_id,
             not caller.unlimited,
-            charging.charge(self._call, attempt, usage),
+            charging.charge(self._call, attempt, usage, pictures),
             attempt.route.channel_id,
             self._line(attempt, usage, ending, began),
             self._options["LogConsumeEnabled"],

@@ -67,7 +67,8 @@ def affordable(call: Call, attempt: Attempt, held: int) -> int | None:
     return max(1, tokens // call.times)
 
 
-def image_cost(call: Call, attempt: Attempt) -> int:
+def image_cost(call: Call, attempt: Attempt, made: int | None = None) -> int:
+    """`made`: pictures the upstream is known to have made; those that were asked for and not made cost nothing."""
     document = call.document
     size = str(document.get("size") or "1024x1024")
     count = call.max_tokens or 1
@@ -76,13 +77,18 @@ def image_cost(call: Call, attempt: Attempt) -> int:
         problem = pricing.image_problem(attempt.model, prompt if isinstance(prompt, str) else "", size, count)
         if problem:
             raise BadRequest(problem[1], code=problem[0])
+    if made is not None:
+        count = min(count, made)
     return pricing.image_charge(attempt.price, attempt.model, size, str(document.get("quality") or ""), count)
 
 
-def charge(call: Call, attempt: Attempt, usage: Usage) -> int:
-    """Points a finished call costs; `usage` is what it used (for a transcript: its tokens as completion)."""
+def charge(call: Call, attempt: Attempt, usage: Usage, pictures: int | None = None) -> int:
+    """Points a finished call costs; `usage` is what it used (for a transcript: its tokens as completion).
+
+    `pictures`: how many were made, where that is known.
+    """
     if call.mode in IMAGE_MODES:
-        return image_cost(call, attempt)
+        return image_cost(call, attempt, pictures)
     if call.mode is Mode.SPEECH:
         return pricing.speech_charge(attempt.price, call.document["input"])
     if call.mode in TRANSCRIPTS:

@@ -323,7 +323,7 @@ class Relay:
         if usage.prompt_tokens > PLAUSIBLE or usage.completion_tokens > PLAUSIBLE:
             usage = self._believed(attempt, usage, generated)
         try:
-            await self._account.settle(attempt, usage, ending)
+            await self._account.settle(attempt, usage, ending, generated.pictures)
         except RelayError as error:
             self._note(error)
             raise

@@ -94,5 +94,6 @@ class Generated:
     size: int = 0  # UTF-8 bytes of all text since it was last counted
     finished: bool = False  # a finish reason, a closing event or [DONE] was seen
     done: bool = False  # [DONE] itself was seen
+    pictures: int | None = None  # that were made, where the upstream tells which of those asked for were not
     kept_as: str = ""  # the id under which the upstream keeps the answer, if it does
     error: RelayError | None = None  # what the upstream reported in the middle of its answer

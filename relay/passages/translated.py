@@ -65,8 +65,8 @@ class Translated(Passage):
         read = self._adapter.read(self._job, body)
         if not isinstance(read, list):
             generated.usage = read.usage
-            if isinstance(read, Pictures) and self._call.max_tokens:  # those that were drawn are paid for
-                self._call.max_tokens = min(self._call.max_tokens, len(read.pictures))
+            if isinstance(read, Pictures):
+                generated.pictures = len(read.pictures)
             return generated, self._dialect.whole(self._call, read), JSON
         for event in read:
             note(generated, event)

@@ -37,7 +37,8 @@ def test_a_picture_that_was_not_made_is_not_charged(results: list[dict[str, str]
     asked = charging.charge(call, attempt, Usage(0, 0))
 
     answer = orjson.dumps({"output": {"task_status": "SUCCEEDED", "results": results}})
-    _, body, _ = passage.whole(FakeAnswer(200, answer), answer)
+    generated, body, _ = passage.whole(FakeAnswer(200, answer), answer)
 
     assert len(orjson.loads(body)["data"]) == paid
-    assert charging.charge(call, attempt, Usage(0, 0)) == asked * paid // 4
+    assert charging.charge(call, attempt, Usage(0, 0), generated.pictures) == asked * paid // 4
+    assert call.max_tokens == 4  # it stays what the caller asked for
