@@ -7,6 +7,7 @@ on untouched: then only `native`, and the reader as a listener, are used.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from relay.errors import UpstreamError
 from relay.neutral.events import Event, Failed, Pictures, Ranked, Vectors
 from relay.neutral.request import Chat, Embeddings, Images, Media, Request, Rerank
 from relay.upstream_errors import normalise
+
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")  # what OpenAI, Anthropic, Bedrock and most others take
 
 Read = list[Event] | Vectors | Ranked | Pictures
 
@@ -171,6 +174,7 @@ class Adapter(ABC):
     requests: tuple[type[Request], ...] = (Chat,)
     takes_urls = True  # False: pictures, sounds and files must be given as bytes
     longest_name = 64  # characters of a tool's name
+    name_form = TOOL_NAME
 
     def takes_url(self, url: str) -> bool:
         """Whether media may be named by this address; else they are fetched, and given as bytes."""

@@ -32,7 +32,7 @@ class Translated(Passage):
         if not isinstance(request, adapter.requests):
             name = attempt.route.provider.name
             raise UpstreamError(f"{name} channels do not serve {call.mode}", status=400, code="unsupported_mode")
-        self._names = Names(request, adapter.longest_name)
+        self._names = Names(request, adapter.longest_name, adapter.name_form)
         self._job = Job(attempt.route, attempt.model, call.model, request, call.headers)
 
     async def open(self) -> UpstreamAnswer:

@@ -1,12 +1,14 @@
-"""Names of tools that are longer than an upstream takes: it gets short ones, and the caller its own back.
+"""Names of tools that an upstream does not take: it gets others, and the caller its own back.
 
 64 characters: https://platform.openai.com/docs/api-reference/chat/create (`tools`),
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html. 128:
-https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use.
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use. Letters, digits, "_" and "-" at both;
+at Gemini also dots, and no digit in front: https://ai.google.dev/api/caching#FunctionDeclaration.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -29,6 +31,7 @@ from tests.relay.wire.cases import FakeAnswer, Json, route
 
 PREFIX = "mcp__plugin_chrome-devtools-mcp_chrome-devtools__performance_"
 INSIGHT, TRACE = PREFIX + "analyze_insight", PREFIX + "start_trace"  # alike in their first 56 characters
+DOTTED, NUMBERED = "github.create_issue", "21st_magic_builder"  # of servers of the Model Context Protocol
 OPENAI, ALI, GEMINI, ANTHROPIC = 1, 17, 24, 14
 MODELS = {OPENAI: "gpt-4o", ALI: "qwen-plus", GEMINI: "gemini-2.5-flash", ANTHROPIC: "claude-sonnet-4-5"}
 PRICE = Price(Decimal(1), Decimal(1), Decimal(1))
@@ -159,6 +162,37 @@ async def test_a_stream_calls_tools_by_the_callers_names(kind: int) -> None:
 
     assert f'"name":"{TRACE}"'.encode() in written
     assert second.encode() not in written
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "form"),
+    [
+        (OPENAI, DOTTED, r"github_create_issue_\w+"),
+        (ALI, DOTTED, r"github_create_issue_\w+"),
+        (ANTHROPIC, DOTTED, r"github_create_issue_\w+"),
+        (GEMINI, DOTTED, r"github\.create_issue"),
+        (GEMINI, NUMBERED, r"_1st_magic_builder_\w+"),
+        (OPENAI, NUMBERED, NUMBERED),
+        (ANTHROPIC, "天气", r"___[0-9a-f]+"),
+    ],
+)
+async def test_a_name_in_letters_that_are_refused_is_another_everywhere(kind: int, name: str, form: str) -> None:
+    passage, outside = translated(kind, name, "look")
+    body = await sent(passage, outside)
+
+    names = [*members(body, "name"), *(name for several in members(body, "allowedFunctionNames") for name in several)]
+    (told,) = set(names) - {"look"}
+    assert re.fullmatch(form, told)
+
+
+async def test_a_caller_is_told_its_own_name_whatever_its_letters() -> None:
+    passage, outside = translated(OPENAI, DOTTED)
+    told = next(members(await sent(passage, outside), "name"))
+
+    answer = orjson.dumps(ANSWERS[OPENAI](told, "message"))
+    _, body, _ = passage.whole(FakeAnswer(200, answer), answer)
+
+    assert [block["name"] for block in orjson.loads(body)["content"]] == [DOTTED]
 
 
 def shortened(*names: str) -> tuple[list[str], Names]:

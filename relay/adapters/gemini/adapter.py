@@ -31,6 +31,8 @@ class Gemini(Adapter):
 
     requests: tuple[type[Request], ...] = (Chat, Embeddings)
     takes_urls = False
+    # https://ai.google.dev/api/caching#FunctionDeclaration; that a digit may not be the first, its errors say.
+    name_form = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]*")
 
     def takes_url(self, url: str) -> bool:
         """Its own files, Cloud Storage and videos are named by address; everything else is sent as bytes."""

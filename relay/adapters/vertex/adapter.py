@@ -9,6 +9,7 @@ relay contract of providers, 3.4. What speaks which protocol is told by the mode
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -114,6 +115,7 @@ class Vertex(Adapter):
 
     requests: tuple[type[Request], ...] = (Chat, Embeddings)
     takes_urls = False
+    name_form = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")  # what Gemini and Claude both take
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
