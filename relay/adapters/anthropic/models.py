@@ -22,7 +22,7 @@ class Traits:
     efforts: tuple[str, ...] = ()
     sampling: bool = True  # takes temperature, top_p and top_k at all
     both: bool = True  # takes temperature and top_p in one request
-    schemas: bool = False  # takes output_config.format
+    schemas: bool = False  # takes output_config.format, and tools that are strict
     signs: bool = True  # refuses thoughts of earlier turns that it did not sign
 
 

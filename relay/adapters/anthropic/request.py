@@ -7,12 +7,11 @@ elsewhere (`model`, `stream`, `anthropic_version`).
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from relay.adapters.anthropic.blocks import assistant_block, user_block
 from relay.adapters.anthropic.models import Traits, most_tokens, traits
+from relay.adapters.anthropic.schema import closed
 from relay.adapters.anthropic.thinking import think
 from relay.adapters.base import Job
 from relay.errors import BadRequest
@@ -50,7 +49,7 @@ def body(job: Job) -> Json:
         document["stop_sequences"] = stops
     if chat.user:
         document["metadata"] = {"user_id": chat.user}
-    document |= _tools(chat)
+    document |= _tools(chat, having)
     document |= think(chat, having, document["max_tokens"], "tool_choice" in document and _forced(chat), turns)
     if document.get("thinking", {}).get("type") == "enabled" and chat.max_tokens is None:
         document |= _with_budget(document, most_tokens(job.model))
@@ -113,8 +112,8 @@ def _messages(turns: list[Turn], signs: bool) -> list[Json]:
     return messages
 
 
-def _tools(chat: Chat) -> Json:
-    """A choice without tools is refused upstream, so it goes only with them."""
+def _tools(chat: Chat, having: Traits) -> Json:
+    """A choice without tools is refused upstream, so it goes only with them; models without schemas refuse `strict`."""
     if not chat.tools:
         return {}
     tools = []
@@ -122,9 +121,11 @@ def _tools(chat: Chat) -> Json:
         made: Json = {"name": tool.name}
         if tool.description:
             made["description"] = tool.description
-        made["input_schema"] = tool.parameters or {"type": "object", "properties": {}}
-        if tool.strict is not None:
-            made["strict"] = tool.strict
+        parameters = tool.parameters or {"type": "object", "properties": {}}
+        strict = tool.strict if having.schemas else None
+        made["input_schema"] = closed(parameters) if strict else parameters
+        if strict is not None:
+            made["strict"] = strict
         if tool.cache:
             made["cache_control"] = tool.cache
         tools.append(made)
@@ -160,16 +161,3 @@ def _sampling(chat: Chat, having: Traits, thinks: bool) -> Json:
     if chat.top_k is not None and not thinks:
         chosen["top_k"] = chat.top_k
     return chosen
-
-
-def closed(schema: Any) -> Any:
-    """The schema with every object closed: open ones are refused upstream, so that is the only reading there is."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    result = {name: closed(value) for name, value in schema.items()}
-    kind = result.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind):
-        result.setdefault("additionalProperties", False)
-    return result

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import orjson
 
 from relay.adapters.anthropic.models import Traits, traits
-from relay.adapters.anthropic.request import JSON_ONLY, closed
+from relay.adapters.anthropic.request import JSON_ONLY
+from relay.adapters.anthropic.schema import closed
 from relay.adapters.anthropic.thinking import think
 from relay.adapters.base import Job
 from relay.adapters.bedrock.blocks import Blocks

@@ -14,7 +14,8 @@ from channels_app.providers import PROVIDERS
 from channels_app.snapshot import Route
 from relay.adapters.anthropic.adapter import Anthropic
 from relay.adapters.anthropic.models import traits
-from relay.adapters.anthropic.request import body, closed
+from relay.adapters.anthropic.request import body
+from relay.adapters.anthropic.schema import closed
 from relay.adapters.base import Job, Outgoing
 from relay.errors import BadRequest
 from relay.neutral.request import (
@@ -244,11 +245,25 @@ class TestRequest:
             {
                 "name": "g",
                 "description": "G.",
-                "input_schema": {"type": "object", "$defs": {}},
+                "input_schema": {"type": "object", "$defs": {}, "additionalProperties": False},
                 "strict": True,
                 "cache_control": mark,
             },
         ]
+
+    @pytest.mark.parametrize("strict", [True, False])
+    def test_models_without_schemas_hear_of_no_strict_tool(self, strict: bool) -> None:
+        """ "'claude-sonnet-4-20250514' does not support strict tools": https://github.com/eigent-ai/eigent/issues/1649."""
+        (tool,) = asked("claude-sonnet-4-20250514", tools=[Tool("g", "", {"type": "object"}, strict)])["tools"]
+
+        assert tool == {"name": "g", "input_schema": {"type": "object"}}
+
+    def test_bounds_of_a_strict_tool_are_told_and_those_of_others_stay(self) -> None:
+        schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}
+        strict, free = asked(tools=[Tool("a", "", schema, True), Tool("b", "", schema, False)])["tools"]
+
+        assert strict["input_schema"]["properties"]["n"] == {"type": "integer", "description": '{"minimum":1}'}
+        assert free["input_schema"] == schema
 
     def test_a_schema_is_closed_and_older_models_are_told_it(self) -> None:
         schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}}
@@ -444,6 +459,39 @@ class TestNative:
         assert {("x-api-key", "sk-ant-EXAMPLE"), ("anthropic-version", "2026-10-21"), ("anthropic-beta", "x")} <= set(
             headers
         )
+
+
+@pytest.mark.parametrize(
+    ("schema", "made"),
+    [
+        ({"type": "integer", "minimum": 0}, {"type": "integer", "description": '{"minimum":0}'}),
+        (
+            {"type": "string", "maxLength": 9, "description": "A."},
+            {"type": "string", "description": 'A.\n\n{"maxLength":9}'},
+        ),
+        ({"type": "string", "format": "color"}, {"type": "string", "description": '{"format":"color"}'}),
+        ({"type": "string", "format": "date"}, {"type": "string", "format": "date"}),
+        ({"type": "array", "minItems": 2}, {"type": "array", "description": '{"minItems":2}'}),
+        ({"type": "array", "minItems": 1}, {"type": "array", "minItems": 1}),
+        (
+            {"anyOf": [{"type": "number", "multipleOf": 2}]},
+            {"anyOf": [{"type": "number", "description": '{"multipleOf":2}'}]},
+        ),
+        ({"enum": [{"minimum": 1}]}, {"enum": [{"minimum": 1}]}),
+    ],
+)
+def test_a_bound_that_is_refused_is_told_in_the_description(schema: Json, made: Json) -> None:
+    """https://github.com/agentjido/req_llm/issues/302: "For 'integer' type, property 'minimum' is not supported"."""
+    assert closed(schema) == made
+
+
+def test_members_that_are_called_like_bounds_are_members() -> None:
+    named = {"minimum": {"type": "integer"}, "format": {"type": "string"}, "default": {"type": "object"}}
+
+    made = closed({"type": "object", "properties": named})
+
+    assert made["properties"] == {**named, "default": {"type": "object", "additionalProperties": False}}
+    assert "description" not in made
 
 
 def test_an_object_that_may_be_null_is_closed_like_any_other() -> None:
