@@ -1,7 +1,8 @@
 """Gemini's `contents` as neutral turns.
 
-https://ai.google.dev/api/caching#Content, /gemini-api/docs/function-calling. Clients before Gemini 3 send calls and
-results without ids: a result then belongs to the first call of its name that has none yet.
+https://ai.google.dev/api/caching#Content, /gemini-api/docs/function-calling. Models before Gemini 3 made calls without
+ids, and clients send them back so: a result then belongs to the first call of its name that has none yet. Gemini CLI
+gives its results ids all the same (`handlePendingFunctionCall` of its turn.ts).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Conversation:
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
-        self._waiting: list[ToolCall] = []
+        self._waiting: list[tuple[ToolCall, str]] = []  # with the ids they came with
         self._calls = 0
 
     def read(self, contents: list[Json]) -> list[Turn]:
@@ -68,20 +69,29 @@ class Conversation:
             raise refused("contents: a functionCall without a name")
         self._calls += 1
         arguments = orjson.dumps(mapping(call, "args") or {}).decode()
-        made = ToolCall(text(call, "id") or f"call_{self._calls}", name, arguments, signature)
-        self._waiting.append(made)
+        given = text(call, "id")
+        made = ToolCall(given or f"call_{self._calls}", name, arguments, signature)
+        self._waiting.append((made, given))
         return made
 
     def _result(self, result: Json) -> ToolResult:
         name, given = text(result, "name"), text(result, "id")
-        answered = next((call for call in self._waiting if (call.id == given if given else call.name == name)), None)
-        if answered is not None:
-            self._waiting.remove(answered)
+        answered = self._answered(name, given)
         said, failed = _response(mapping(result, "response") or {})
         parts: list[Text | Media] = [Text(said)]
         parts += [media for part in inners(result, "parts") if (media := _media(part))]
         call_id = answered.id if answered is not None else given or f"call_{name}"
         return ToolResult(call_id, name or (answered.name if answered is not None else ""), parts, failed)
+
+    def _answered(self, name: str, given: str) -> ToolCall | None:
+        """The call of a result with this id or, where one of the two has none, of this name."""
+        named = [waiting for waiting in self._waiting if given and waiting[1] == given]
+        alike = [waiting for waiting in self._waiting if waiting[0].name == name and not (given and waiting[1])]
+        found = next(iter(named + alike), None)
+        if found is None:
+            return None
+        self._waiting.remove(found)
+        return found[0]
 
 
 def _add_thought(parts: list[Part], part: Json) -> None:

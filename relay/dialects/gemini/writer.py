@@ -141,7 +141,7 @@ def _signed(part: Json, signature: str) -> list[Json]:
 
 
 def call_part(called: Called) -> Json:
-    function: Json = {"id": called.id, "name": called.name, "args": load_arguments(called.arguments)}
+    function: Json = {"id": called.id or new_id("call_"), "name": called.name, "args": load_arguments(called.arguments)}
     return _signed({"functionCall": function}, called.signature)[0]
 
 

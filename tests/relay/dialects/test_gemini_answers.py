@@ -300,3 +300,20 @@ def test_a_stream_that_breaks_ends_in_an_error_and_is_not_whole() -> None:
     array = orjson.loads(writer.write(TextPiece("a")) + writer.fail(error, "REQ"))
     assert list(array[1]) == ["error"]
     assert list(orjson.loads(DIALECT.writer(call(query="")).fail(error, "REQ"))[0]) == ["error"]
+
+
+def test_calls_without_ids_get_one_each() -> None:
+    """An id that is empty is one to clients: two such calls would be the same to them."""
+    made: list[Event] = [
+        Started("r"),
+        CallStarted(0, "", "f"),
+        CallStarted(1, "", "f"),
+        Finished(FinishReason.TOOL_CALLS),
+    ]
+    call = Call(Mode.CHAT, "/v1beta/models/m:generateContent", "", "", "", b"", {}, "m")
+
+    whole = types.GenerateContentResponse.model_validate_json(DIALECT.whole(call, fold(made)))
+
+    names = [one.id for one in whole.function_calls or []]
+    assert len(set(names)) == 2
+    assert all(names)

@@ -223,6 +223,24 @@ def test_results_without_ids_answer_the_first_open_call_of_their_name() -> None:
     ]
 
 
+def test_results_with_ids_of_the_clients_own_answer_calls_without_ids() -> None:
+    """Gemini CLI does so with the calls of Gemini 2.5, whose history may go on with another model."""
+    calls = [{"functionCall": {"name": "f", "args": {"n": 1}}}, {"functionCall": {"name": "f", "id": "theirs"}}]
+    results = [
+        {"functionResponse": {"name": "f", "id": "theirs", "response": {"output": "two"}}},
+        {"functionResponse": {"name": "f", "id": "f-1764-ab", "response": {"output": "one"}}},
+        {"functionResponse": {"name": "f", "id": "f-1764-cd", "response": {"output": "none"}}},
+    ]
+
+    turns = contents({"role": "model", "parts": calls}, {"role": "user", "parts": results})
+
+    assert [part.call_id for part in turns[1].parts if isinstance(part, ToolResult)] == [
+        "theirs",
+        "call_1",
+        "f-1764-cd",
+    ]
+
+
 def test_a_failed_result_is_one() -> None:
     part = {"functionResponse": {"name": "f", "id": "x", "response": {"error": "no such file"}}}
     assert contents({"parts": [part]})[0].parts == [ToolResult("x", "f", [Text("no such file")], failed=True)]
