@@ -8,11 +8,10 @@ from typing import Any
 import orjson
 
 from relay import multipart, splice
+from relay.adapters.openai.reasoning import reasons
 from relay.types import Attempt, Call, Mode
 
 STREAMS_WITH_USAGE = frozenset({Mode.CHAT, Mode.COMPLETIONS})
-# Models that refuse `max_tokens` and want `max_completion_tokens` (OpenAI's reasoning models).
-REASONING = ("o1", "o3", "o4", "gpt-5")
 
 
 def asks_usage(call: Call, attempt: Attempt, enforce: bool) -> bool:
@@ -57,7 +56,7 @@ def _maxima(call: Call, attempt: Attempt, most: int) -> dict[str, int]:
         for name in ("max_completion_tokens", "max_tokens")
         if (value := call.document.get(name))  # a 0 limits nothing
     }
-    return named or {"max_completion_tokens" if attempt.model.startswith(REASONING) else "max_tokens": most}
+    return named or {"max_completion_tokens" if reasons(attempt.model) else "max_tokens": most}
 
 
 def _with_system_prompt(call: Call, prompt: str) -> orjson.Fragment:
