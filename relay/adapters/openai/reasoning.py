@@ -15,9 +15,10 @@ Json = dict[str, Any]
 
 RANKS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 REASONING = re.compile(r"(?:openai/)?(?:o\d|gpt-[5-9]|codex-)")
+O_SERIES = re.compile(r"(?:openai/)?o\d")
 # The efforts a model knows; the first pattern that matches counts.
 LEVELS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
-    (re.compile(r"(?:openai/)?o\d"), ("low", "medium", "high")),
+    (O_SERIES, ("low", "medium", "high")),
     (re.compile(r"(?:openai/)?gpt-5(?:-|$)"), ("minimal", "low", "medium", "high")),
     (re.compile(r"(?:openai/)?gpt-5\.1"), ("none", "low", "medium", "high")),
     (re.compile(r"(?:openai/)?gpt-"), ("none", "low", "medium", "high", "xhigh")),
@@ -75,7 +76,11 @@ def nearest(model: str, effort: str) -> str:
 
 
 def without_refused(model: str, body: Json) -> Json:
-    """Reasoning models answer sampling with an error unless reasoning is off; wishes of another API give way."""
+    """Reasoning models answer sampling with an error unless reasoning is off; wishes of another API give way.
+
+    The first of them also refuse to be told how many calls they may make at once.
+    """
     if not reasons(model) or body.get("reasoning_effort") == "none":
         return body
-    return {name: value for name, value in body.items() if name not in REFUSED}
+    refused = (*REFUSED, "parallel_tool_calls") if O_SERIES.match(model) else REFUSED
+    return {name: value for name, value in body.items() if name not in refused}

@@ -247,6 +247,13 @@ async def test_reasoning_models_get_no_sampling_they_would_refuse():
     assert (await sent(chat, model="gpt-5.1"))["temperature"] == 0.2
 
 
+@pytest.mark.parametrize(("model", "told"), [("o3-mini", None), ("o4-mini", None), ("gpt-5", False), ("gpt-4o", False)])
+async def test_the_first_reasoning_models_are_told_nothing_of_calls_at_once(model, told):
+    """https://github.com/run-llama/llama_index/issues/20865: o1, o3 and o4-mini refuse the member, true or false."""
+    chat = Chat(HI, tools=[Tool("look")], parallel_tools=False)
+    assert (await sent(chat, model=model)).get("parallel_tool_calls") is told
+
+
 @pytest.mark.parametrize(
     ("thinking", "kind", "model", "members"),
     [
