@@ -10,6 +10,7 @@ from typing import Any
 from channels_app.snapshot import Route
 from relay.adapters.openai import reasoning as openai_reasoning
 from relay.adapters.openai.messages import messages
+from relay.adapters.shape import mapping, texts
 from relay.neutral.request import Chat, Embeddings, Images, Json, OutputFormat, Tool, ToolChoice
 
 # Members of OpenAI's API without a neutral name that any of its dialects may have kept.
@@ -65,12 +66,30 @@ def _fitted(route: Route, body: Json) -> Json:
 
 
 def _tool(tool: Tool) -> Json:
-    function: Json = {"name": tool.name, "parameters": tool.parameters or {"type": "object", "properties": {}}}
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    function: Json = {"name": tool.name, "parameters": parameters}
     if tool.description:
         function["description"] = tool.description
-    if tool.strict is not None:
+    if tool.strict is False or (tool.strict and _binds(parameters)):
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def _binds(schema: Any) -> bool:
+    """Whether a model can be held to the schema: each object is closed, and has no member that may be left out.
+
+    Anthropic's strict tools may have such members; OpenAI refuses them.
+    https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    if isinstance(schema, list):
+        return all(map(_binds, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties, required = mapping(schema.get("properties")), texts(schema.get("required"))
+    is_object = schema.get("type") == "object" or bool(properties)
+    if is_object and (schema.get("additionalProperties") is not False or not set(properties) <= set(required)):
+        return False
+    return all(map(_binds, schema.values()))
 
 
 def _choice(choice: ToolChoice | None) -> Any:

@@ -184,7 +184,7 @@ async def test_sounds_and_files_are_given_as_data():
 
 
 async def test_tools_their_choice_and_the_form_of_the_answer():
-    schema = {"type": "object", "properties": {}}
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
     chat = Chat(
         HI,
         tools=[Tool("look", "Looks.", schema, True), Tool("rest")],
@@ -198,7 +198,7 @@ async def test_tools_their_choice_and_the_form_of_the_answer():
             "type": "function",
             "function": {"name": "look", "description": "Looks.", "parameters": schema, "strict": True},
         },
-        {"type": "function", "function": {"name": "rest", "parameters": schema}},
+        {"type": "function", "function": {"name": "rest", "parameters": {"type": "object", "properties": {}}}},
     ]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "look"}}
     assert body["parallel_tool_calls"] is False
@@ -245,6 +245,29 @@ async def test_reasoning_models_get_no_sampling_they_would_refuse():
     assert (await sent(chat))["temperature"] == 0.2
     chat.thinking = Thinking("none")
     assert (await sent(chat, model="gpt-5.1"))["temperature"] == 0.2
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+CLOSED = {**CITY, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict", "told"),
+    [
+        ({**CLOSED, "required": ["city"]}, True, True),
+        (CLOSED, True, None),
+        ({**CITY, "required": ["city"]}, True, None),
+        ({**CLOSED, "properties": {"a": CLOSED}, "required": ["a"]}, True, None),
+        ({**CLOSED, "properties": {"a": {"anyOf": [CLOSED, {"type": "null"}]}}, "required": ["a"]}, True, None),
+        (CLOSED, False, False),
+        (CLOSED, None, None),
+    ],
+)
+async def test_a_tool_is_strict_where_openai_can_hold_a_model_to_it(schema, strict, told):
+    """It refuses members that may be left out, which Anthropic's strict tools may have."""
+    (tool,) = (await sent(Chat(HI, tools=[Tool("look", "", schema, strict)])))["tools"]
+    assert tool["function"].get("strict") is told
+    assert tool["function"]["parameters"] == schema
 
 
 @pytest.mark.parametrize(("model", "told"), [("o3-mini", None), ("o4-mini", None), ("gpt-5", False), ("gpt-4o", False)])
