@@ -3,6 +3,8 @@
 Thinking: https://ai.google.dev/gemini-api/docs/thinking and
 https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking (levels and budgets by model; the two exclude each
 other). Signatures: https://ai.google.dev/gemini-api/docs/thought-signatures (enforced from Gemini 3 on).
+Functions beside a form: https://ai.google.dev/gemini-api/docs/structured-output (from Gemini 3 on; earlier models say
+"Function calling with a response mime type: 'application/json' is unsupported").
 """
 
 from __future__ import annotations
@@ -18,25 +20,27 @@ class Traits:
 
     A model with neither takes no thinkingConfig. `optional`: a budget of 0 turns thinking off. `signed`: a call in the
     history has to carry the signature it came with; such models also tell calls of one name apart by their ids.
+    `both`: takes functions and a form of the answer in one request.
     """
 
     levels: tuple[str, ...] = ()
     budget: tuple[int, int] | None = None
     optional: bool = False
     signed: bool = False
+    both: bool = False
 
 
 ALL = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 FROM_LOW = ("LOW", "MEDIUM", "HIGH")
-NEWEST = Traits(FROM_LOW, signed=True)
+NEWEST = Traits(FROM_LOW, signed=True, both=True)
 
 # (first generation that has these traits, part of the name's rest, traits); the first row that fits counts.
 GENERATIONS: tuple[tuple[tuple[int, int], str, Traits], ...] = (
-    ((3, 0), "image", Traits(signed=True)),
+    ((3, 0), "image", Traits(signed=True, both=True)),
     ((3, 7), "", NEWEST),
     ((3, 1), "pro", NEWEST),
-    ((3, 0), "pro", Traits(("LOW", "HIGH"), signed=True)),
-    ((3, 0), "", Traits(ALL, signed=True)),
+    ((3, 0), "pro", Traits(("LOW", "HIGH"), signed=True, both=True)),
+    ((3, 0), "", Traits(ALL, signed=True, both=True)),
     ((2, 5), "image", Traits()),
     ((2, 5), "tts", Traits()),
     ((2, 5), "pro", Traits(budget=(128, 32768))),

@@ -6,12 +6,15 @@ same chat body under other addresses and takes `body` as it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from relay.adapters.base import Chat, Embeddings, Job
 from relay.adapters.gemini.models import traits
 from relay.adapters.gemini.parts import contents, text_part
 from relay.adapters.gemini.schema import parameters, response
 from relay.adapters.gemini.thinking import thinking_config
 from relay.adapters.shape import mapping, text, texts
+from relay.adapters.told_form import with_form_told
 from relay.adapters.usual import stops_of
 from relay.errors import BadRequest
 from relay.google_options import safety_threshold
@@ -30,6 +33,8 @@ def body(job: Job) -> Json:
     if not isinstance(chat, Chat):
         raise BadRequest("this is no chat")
     having = traits(job.model)
+    if chat.tools and not having.both:
+        chat = replace(with_form_told(chat), output=None)
     document: Json = {}
     system = [part for entry in chat.system for part in text_part(entry)]
     spoken = contents(chat.turns, having)

@@ -308,6 +308,21 @@ def test_an_answers_schema_follows_the_same_rule() -> None:
     assert asked(output=OutputFormat("json"))["generationConfig"] == {"responseMimeType": "application/json"}
 
 
+@pytest.mark.parametrize("form", [OutputFormat("schema", CITY, "city"), OutputFormat("json")])
+def test_models_that_take_no_form_beside_functions_are_told_it(form: OutputFormat) -> None:
+    """Before Gemini 3, the two together are refused: https://github.com/googleapis/python-genai/issues/867."""
+    told = asked(tools=[Tool("f")], output=form, system=[Text("Be brief.")])
+
+    assert "generationConfig" not in told
+    first, second = told["systemInstruction"]["parts"]
+    assert first == {"text": "Be brief."}
+    assert "JSON" in second["text"]
+    assert ('"city"' in second["text"]) is (form.kind == "schema")
+    newer = asked(NEWEST, tools=[Tool("f")], output=form)
+    assert newer["generationConfig"]["responseMimeType"] == "application/json"
+    assert "systemInstruction" not in newer
+
+
 @pytest.mark.parametrize(
     ("choice", "config"),
     [
