@@ -6,7 +6,7 @@ from typing import Protocol
 
 from relay.adapters.json_objects import Objects
 
-BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
+BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")  # the second after a line that ends in CRLF or in LF alone
 
 
 class Framing(Protocol):

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay import sse
+from relay.passages.framing import EventFraming
 
 BOM = b"\xef\xbb\xbf"
 
@@ -146,3 +147,14 @@ def test_the_short_way_is_taken_for_what_upstreams_send() -> None:
     assert parser.plain(b'data: {"a": 1}\n\ndata: [DONE]\n\n') == [b'{"a": 1}', b"[DONE]"]
     parser.feed(b"data: ha")
     assert parser.plain(b"lf\n\ndata: x\n\n") is None
+
+
+@pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"\r\r"])
+def test_an_event_is_passed_on_when_it_is_read(ends: bytes) -> None:
+    """Each line may end in its own way, as where a proxy has rewritten some of them."""
+    event = b"data: 1" + ends
+
+    assert [read.data for read in sse.Parser().feed(event)] == [b"1"]
+    assert EventFraming().feed(event) == event
+    framing = EventFraming()
+    assert b"".join(framing.feed(event[at : at + 1]) for at in range(len(event))) == event
