@@ -63,3 +63,17 @@ def test_keys_lead_to_pages(visit: MakeWindow, console: Gateway) -> None:
     expect(page).to_have_url(re.compile("q=k"))
     page.keyboard.press("Control+k")
     expect(page.locator("#dialog[open] input[type=search]")).to_be_focused()
+
+
+def test_a_time_zone_that_was_chosen_stays(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/setting")
+
+    page.select_option("[name=zone]", "Asia/Tokyo")
+    page.click("#appearance button[type=submit] >> nth=0")
+    expect(page.locator(".toast-box.success")).to_have_text(re.compile("Saved."))
+    window.open("/token")
+    window.open("/setting")
+
+    expect(page.locator("[name=zone]")).to_have_value("Asia/Tokyo")
