@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.conftest import MakeWindow
 from tests.server import Gateway
@@ -77,3 +77,35 @@ def test_a_time_zone_that_was_chosen_stays(visit: MakeWindow, console: Gateway) 
     window.open("/setting")
 
     expect(page.locator("[name=zone]")).to_have_value("Asia/Tokyo")
+
+
+def test_a_click_beside_what_was_typed_asks_first(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/token")
+    page.click("[data-new]")
+    page.fill("#drawer [name=name]", "laptop")
+
+    asked = answering(page, leave=False)
+    page.mouse.click(5, 450)
+    expect(page.locator("#drawer[open] [name=name]")).to_have_value("laptop")
+    answering(page, leave=True)
+    page.mouse.click(5, 450)
+
+    expect(page.locator("#drawer[open]")).to_have_count(0)
+    assert asked == ["What you typed is not saved. Leave all the same?"]
+
+
+def answering(page: Page, *, leave: bool) -> list[str]:
+    """Answers the next question whether to leave; the questions that were asked."""
+    asked: list[str] = []
+
+    def answer(question: Dialog) -> None:
+        asked.append(question.message)
+        if leave:
+            question.accept()
+        else:
+            question.dismiss()
+
+    page.once("dialog", answer)
+    return asked

@@ -23,7 +23,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 
 for (const host of [drawer, dialog]) {
   host.addEventListener("click", (event) => {
-    const beside = event.target === host && !inside(host, event);
+    const beside = event.target === host && !inside(host, event) && mayLeave(host);
     if (beside || event.target.closest("[data-close]")) {
       event.preventDefault();
       host.close();
@@ -36,7 +36,7 @@ for (const host of [drawer, dialog]) {
     opener = null;
   });
   host.addEventListener("cancel", (event) => {
-    if (host.querySelector("form[data-dirty]") && !confirmLeaving()) event.preventDefault();
+    if (!mayLeave(host)) event.preventDefault();
   });
 }
 
@@ -45,8 +45,9 @@ function inside(host, event) {
   return event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
 }
 
-function confirmLeaving() {
-  return window.confirm(document.getElementById("words").dataset.unsaved);
+// What was typed is asked about; of the cross and Cancel unsaved.js has asked already.
+function mayLeave(host) {
+  return !host.querySelector("form[data-dirty]") || window.confirm(document.getElementById("words").dataset.unsaved);
 }
 
 // An answer may ask for both to be closed (header HX-Trigger: close-dialogs), as after a form was taken.
