@@ -96,6 +96,23 @@ def test_a_click_beside_what_was_typed_asks_first(visit: MakeWindow, console: Ga
     assert asked == ["What you typed is not saved. Leave all the same?"]
 
 
+def test_a_refused_form_is_not_left_without_asking(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/token")
+    page.click("[data-new]")
+    page.fill("#drawer [name=name]", "laptop")
+    page.fill("#drawer [name=subnet]", "no network")
+    page.click("#drawer .form-actions button[type=submit]")
+    expect(page.locator("#drawer [data-error-summary]")).to_be_focused()
+
+    asked = answering(page, leave=False)
+    page.click("#drawer [data-close] >> nth=0")
+
+    expect(page.locator("#drawer[open] [name=subnet]")).to_have_value("no network")
+    assert asked == ["What you typed is not saved. Leave all the same?"]
+
+
 def answering(page: Page, *, leave: bool) -> list[str]:
     """Answers the next question whether to leave; the questions that were asked."""
     asked: list[str] = []

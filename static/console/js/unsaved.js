@@ -5,7 +5,27 @@ document.addEventListener("input", (event) => {
   const form = event.target.closest?.("form[data-guard]");
   if (form) form.dataset.dirty = "yes";
 });
-document.addEventListener("submit", (event) => delete event.target.dataset.dirty);
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.dirty) form.dataset.sent = "yes";
+  delete form.dataset.dirty;
+});
+
+// What was refused, or did not arrive, is as little saved as before.
+function refused(part) {
+  for (const told of part.querySelectorAll("[data-error-summary]")) {
+    const form = told.closest("form[data-guard]");
+    if (form) form.dataset.dirty = "yes";
+  }
+}
+refused(document);
+document.addEventListener("htmx:afterSettle", (event) => refused(event.detail.elt));
+for (const failure of ["htmx:sendError", "htmx:responseError"]) {
+  document.addEventListener(failure, (event) => {
+    const form = event.target.closest?.("form[data-sent]");
+    if (form) form.dataset.dirty = "yes";
+  });
+}
 window.addEventListener("beforeunload", (event) => {
   if (document.querySelector("form[data-dirty]")) event.preventDefault();
 });
