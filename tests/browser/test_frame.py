@@ -113,6 +113,21 @@ def test_a_refused_form_is_not_left_without_asking(visit: MakeWindow, console: G
     assert asked == ["What you typed is not saved. Leave all the same?"]
 
 
+def test_a_server_that_stays_away_is_told_of_once(visit: MakeWindow, console: Gateway) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/dashboard")
+
+    window.context.set_offline(True)
+    for _ in range(3):
+        with page.expect_event("requestfailed"):
+            page.locator("[data-poll]").first.dispatch_event("poll")
+    window.context.set_offline(False)
+
+    expect(page.locator(".toast-box.error")).to_have_count(1)
+    assert all("ERR_INTERNET_DISCONNECTED" in one or "htmx:" in one for one in window.troubles())
+
+
 def answering(page: Page, *, leave: bool) -> list[str]:
     """Answers the next question whether to leave; the questions that were asked."""
     asked: list[str] = []

@@ -5,6 +5,7 @@ const STAY = { success: 5000, info: 8000, debug: 8000, warning: 10000 }; // mill
 const box = document.getElementById("toasts");
 
 export function say(kind, text) {
+  if (kind === "error" && stands(text)) return;
   const toast = document.createElement("div");
   toast.className = `toast-box ${kind}`;
   toast.setAttribute("role", kind === "error" ? "alert" : "status");
@@ -12,6 +13,11 @@ export function say(kind, text) {
   paragraph.textContent = text;
   toast.append(paragraph);
   box.append(toast);
+}
+
+// Errors stay, and what a page asks for by itself fails every few seconds while the server is away.
+function stands(text) {
+  return [...box.querySelectorAll(".error p")].some((one) => one.textContent === text);
 }
 
 function prepare(toast) {
