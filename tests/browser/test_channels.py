@@ -78,6 +78,20 @@ def test_a_channel_is_added_in_the_drawer_and_tested(
     expect(page.locator("tbody tr .state").first).to_have_text("passed")
 
 
+def test_enter_saves_and_chooses_no_other_models(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
+    window = signed_in(visit, console)
+    add(window.open("/channel/add"), "entered", provider.url)
+    page = window.open("/channel?text=entered")
+    page.click("tbody th a")
+    page.click("#drawer a[href*='/channel/edit/']")
+    page.fill("#drawer [name=name]", "entered by key")
+
+    page.press("#drawer [name=name]", "Enter")
+
+    expect(page.locator(".toast-box.success")).to_contain_text("The channel “entered by key” is saved.")
+    expect(page.locator("tbody tr", has_text="entered by key")).to_contain_text("1 model")
+
+
 def test_many_are_changed_after_a_look(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
     window = signed_in(visit, console)
     for name in ("many 1", "many 2"):
