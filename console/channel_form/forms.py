@@ -28,13 +28,15 @@ BOX, CLEAR = "box_", "clear_"  # before the names of a type's own boxes, and of 
 @dataclass(frozen=True)
 class Stored:
     """What is known of the channel that is edited. `secrets`: names of the config members and "key" that are set.
-    `plain`: the members of config that are none.
+    `plain`: the members of config that are none. `boxes`: what boxes show of it, by field, whichever type has them.
     """
 
     pk: int
+    type: int
     secrets: frozenset[str] = frozenset()
     key_ending: str = ""
     plain: Mapping[str, str] = field(default_factory=dict)
+    boxes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,9 @@ class ChannelForm(forms.Form):
         for box in self.type_form.boxes:
             text = self.cleaned_data[BOX + box.name]
             kept = self._is_stored(box.name) and not self.cleaned_data.get(CLEAR + box.name)
-            as_stored = not box.secret and self._left("type") and self._left(BOX + box.name)
+            drawn = self.stored is None or BOX + box.name in self.data  # a type may be saved before its boxes are there
+            left = self._left("type") and self._left(BOX + box.name)
+            as_stored = not box.secret and (left or not drawn)
             if box.name != "base_url" and not as_stored and (text or kept or not box.secret):
                 config[box.name] = text
         return config

@@ -108,7 +108,8 @@ def _redrawn(request: HttpRequest, stored: Stored | None) -> tuple[ChannelForm, 
     was, wanted = _known_type(request.POST.get("type_was")), _known_type(request.POST.get("type"))
     typed = ChannelForm(request.POST, channel_type=was, offered=_offered(), stored=stored).typed()
     if wanted != was:
-        typed = _of_other_type(typed, was, wanted, fill=stored is None)
+        beside = _beside(typed, wanted, stored) if stored is not None else {}
+        typed = {**beside, **_of_other_type(typed, was, wanted, fill=stored is None)}
     models = list(typed.get("models") or [])
     more: dict[str, Any] = {}
     match request.POST.get("do"):
@@ -132,13 +133,25 @@ def _redrawn(request: HttpRequest, stored: Stored | None) -> tuple[ChannelForm, 
 
 def _of_other_type(typed: dict[str, Any], was: int, wanted: int, *, fill: bool) -> dict[str, Any]:
     """What was typed stays; what only stood there as the former type's usual value gives way to the new one's."""
-    usual = {BOX + box.name: box.initial for box in form_table.form_of(was).boxes}
-    kept = {name: value for name, value in typed.items() if not (value and usual.get(name) == value)}
+    kept = _unusual(typed, was)
     kept = {name: value for name, value in kept.items() if value or not name.startswith(BOX)}
     chosen = list(kept.get("models") or [])
     if fill and (not chosen or chosen == list(PROVIDERS[was].models)):
         kept["models"] = list(PROVIDERS[wanted].models)
     return kept
+
+
+def _beside(typed: dict[str, Any], wanted: int, stored: Stored) -> dict[str, Any]:
+    """What is stored for boxes that the form as it stood had not: a type looked at on the way to another, or back to
+    the channel's own, takes nothing away."""
+    beside = {name: text for name, text in stored.boxes.items() if name not in typed}
+    return beside if wanted == stored.type else _unusual(beside, stored.type)
+
+
+def _unusual(values: dict[str, Any], channel_type: int) -> dict[str, Any]:
+    """Without what only stands in a box as this type's usual value."""
+    usual = {BOX + box.name: box.initial for box in form_table.form_of(channel_type).boxes}
+    return {name: value for name, value in values.items() if not (value and usual.get(name) == value)}
 
 
 def _fetched(typed: dict[str, Any], channel_type: int, models: list[str], stored: Stored | None) -> dict[str, Any]:
@@ -206,13 +219,8 @@ def _new_form(channel_type: int) -> ChannelForm:
 
 
 def _initial(channel: Channel, config: dict[str, str]) -> dict[str, Any]:
-    provider = PROVIDERS.get(channel.type)
-    members = dict(config)
-    if provider is not None and provider.other_fills and not members.get(provider.other_fills):
-        members[provider.other_fills] = channel.other
     return {
-        **{BOX + name: text for name, text in members.items()},
-        BOX + "base_url": channel.base_url,
+        **_boxes(channel, config),
         "name": channel.name,
         "group": split_names(channel.group),
         "models": split_names(channel.model_names),
@@ -228,6 +236,15 @@ def _initial(channel: Channel, config: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _boxes(channel: Channel, config: dict[str, str]) -> dict[str, str]:
+    """What boxes show of the channel, by field."""
+    provider = PROVIDERS.get(channel.type)
+    members = dict(config)
+    if provider is not None and provider.other_fills and not members.get(provider.other_fills):
+        members[provider.other_fills] = channel.other
+    return {**{BOX + name: text for name, text in members.items()}, BOX + "base_url": channel.base_url}
+
+
 def _stored(channel: Channel) -> tuple[Stored, dict[str, str]]:
     """What may be told of the stored secrets, and the config without them. A lost config counts as empty."""
     try:
@@ -241,7 +258,8 @@ def _stored(channel: Channel) -> tuple[Stored, dict[str, str]]:
         if PROVIDERS.get(channel.type) and PROVIDERS[channel.type].key_in_config:
             secrets |= {box.name for box in form_table.form_of(channel.type).boxes if box.secret and box.required}
     plain = {name: text for name, text in config.items() if text}
-    return Stored(channel.pk, frozenset(secrets), ending or "", plain), config
+    boxes = _boxes(channel, plain)
+    return Stored(channel.pk, _known_type(channel.type), frozenset(secrets), ending or "", plain, boxes), config
 
 
 def _channel(pk: int) -> Channel:

@@ -233,6 +233,41 @@ class TestChannels:
         assert (after.type, after.base_url, after.priority) == (50, "https://mine.example", 9)
         assert json.loads(after.config) == {"proxy": "http://proxy.example"}
 
+    @pytest.mark.parametrize("by_way_of", ["33", "42"])  # neither has a box for the address
+    def test_a_type_chosen_by_mistake_and_taken_back_changes_nothing(self, adam: User, by_way_of: str) -> None:
+        config = {"api_version": "v1", "proxy": "http://proxy.example"}
+        channel, address, client = self.opened(adam, type=24, base_url="https://one.example", config=config)
+        form = drawn(client, address)
+
+        for wanted in (by_way_of, "24"):
+            form = fields_of(client.post(address, {**form, "type": wanted, "do": "type"}).content.decode(), address)
+        assert client.post(address, {**form, "notes": "hello"}).status_code == 302
+
+        after = Channel.objects.get(pk=channel.pk)
+        assert (after.type, after.base_url, after.notes) == (24, "https://one.example", "hello")
+        assert json.loads(after.config) == config
+        assert AuditEntry.objects.latest("pk").detail["fields"] == ["notes"]
+
+    def test_a_box_of_the_new_type_shows_what_is_stored_for_it(self, adam: User) -> None:
+        channel, address, client = self.opened(adam, type=14, config={"user_id": "u-7"})
+        form = drawn(client, address)
+
+        redrawn = fields_of(client.post(address, {**form, "type": "34", "do": "type"}).content.decode(), address)
+        assert redrawn["box_user_id"] == ["u-7"]
+        client.post(address, redrawn)
+
+        after = Channel.objects.get(pk=channel.pk)
+        assert (after.type, json.loads(after.config)) == (34, {"user_id": "u-7"})
+
+    def test_a_box_that_was_not_drawn_empties_nothing(self, adam: User) -> None:
+        """Without a script a type may be chosen and saved before its boxes are there."""
+        channel, address, client = self.opened(adam, type=14, config={"api_version": "v1"})
+
+        client.post(address, {**drawn(client, address), "type": "24"})
+
+        after = Channel.objects.get(pk=channel.pk)
+        assert (after.type, json.loads(after.config)) == (24, {"api_version": "v1"})
+
     def test_no_secret_is_marked(self, adam: User) -> None:
         stored = {"region": "r1", "ak": "AK-canary", "sk": "SK-canary"}
         _, address, client = self.opened(adam, type=33, key="", config=stored)
