@@ -72,6 +72,7 @@ def read(text: str) -> Proposal:
     """What `written` wrote. Raises BadOption: it came back through a browser."""
     try:
         document = json.loads(text)
+        json.dumps(document, ensure_ascii=False).encode()  # half a letter, which JSON can name, stands on no page
         proposal: Proposal = {}
         for option, table in document.items():
             if option not in OPTION_OF.values():

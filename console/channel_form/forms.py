@@ -18,7 +18,7 @@ from channels_app.catalogue import OWNERS
 from channels_app.form_table import Box, TypeForm
 from channels_app.providers import CONFIG_MEMBERS, SECRET_MEMBERS
 from channels_app.validation import MAX_NAME, MAX_NOTES, MAX_PRIORITY, MAX_TAGS, MAX_TEST_EVERY, MAX_WEIGHT
-from console.channel_form.pairs import PairsField
+from console.channel_form.pairs import PairsField, read
 from console.fields import ModelsField
 from console.seen import SEEN, SeenField, mark, marks_text
 
@@ -327,7 +327,7 @@ def _plain(name: str, value: Any) -> str:
 def mapping_of(value: object) -> Mapping[str, str]:
     """The pairs in a mapping's JSON text; empty where it is none."""
     try:
-        table = json.loads(str(value or "{}"))
+        table = read(str(value or ""))
     except (ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}

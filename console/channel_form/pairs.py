@@ -25,7 +25,7 @@ class PairsWidget(forms.Widget):
         context = super().get_context(name, value, attrs)
         text = str(value or "")
         try:
-            table = json.loads(text or "{}")
+            table = read(text)
         except (ValueError, RecursionError):
             table = None
         usable = isinstance(table, dict) and all(isinstance(each, str) for each in table.values())
@@ -62,7 +62,7 @@ class PairsField(forms.CharField):
         if not text:
             return ""
         try:
-            table = json.loads(text)
+            table = read(text)
         except (ValueError, RecursionError):
             raise ValidationError(_("This is not valid JSON.")) from None
         if not isinstance(table, dict):
@@ -71,6 +71,13 @@ class PairsField(forms.CharField):
             if not left.strip() or not isinstance(right, str) or not right.strip():
                 raise ValidationError(_("Each row needs a name on both sides: %(name)s") % {"name": left or right})
         return str(text)
+
+
+def read(text: str) -> Any:
+    """What a mapping's JSON says, {} where there is none. Raises ValueError, RecursionError."""
+    table = json.loads(text or "{}")
+    json.dumps(table, ensure_ascii=False).encode()  # half a letter, which JSON can name, stands on no page
+    return table
 
 
 def _lines(text: str) -> str:

@@ -306,6 +306,7 @@ def _wanted(text: str) -> tuple[str, Mapping[str, Decimal]]:
     """One row of a comparison, as the browser sent it back. Raises BadOption."""
     try:
         row = json.loads(text)
+        json.dumps(row, ensure_ascii=False).encode()  # half a letter, which JSON can name, stands on no page
         ratios = {str(column): readable(Decimal(ratio)) for column, ratio in row["ratios"].items()}
         name = str(row["model"])
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:

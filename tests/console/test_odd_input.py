@@ -99,6 +99,39 @@ class TestDeepJson:
         assert (answer.status_code, answer["Location"]) == (302, "/prices/compare")
 
 
+class TestHalfLetters:
+    """JSON can name a half of a letter, "\\ud800", which no page can show."""
+
+    MAPPING = '{"gpt-4o": "b\\ud800"}'
+
+    def test_are_no_mapping_of_a_channel(self, adam: User) -> None:
+        fields = {"type": "1", "name": "one", "models": "gpt-4o", "group": "default", "key": "sk-1"}
+        sent = {**fields, "model_mapping_json": self.MAPPING}
+
+        assert signed_in(adam).post("/channel/form", {**sent, "do": "all"}).status_code == 200
+        assert signed_in(adam).post("/channel/add", sent).status_code == 422
+
+    @pytest.mark.parametrize(
+        ("address", "fields"),
+        [
+            ("/prices/import", {"text": '{"a\\ud800": 1}'}),
+            ("/prices/commit", {"proposal": '{"ModelRatio": {"a\\ud800": "1"}}'}),
+            ("/prices/accept", {"rows": '{"model": "a\\ud800", "ratios": {"prompt": "1"}}'}),
+            ("/prices/accept", {"rows": '{"model": "a", "ratios": {"a\\ud800": "1"}}'}),
+        ],
+    )
+    def test_name_no_model_of_a_price(self, root: User, address: str, fields: dict[str, str]) -> None:
+        client = signed_in(root)
+
+        assert client.post(address, fields).status_code in (302, 422)
+        assert client.get("/prices").status_code == 200  # which tells why
+
+    def test_name_no_group(self, root: User) -> None:
+        with pytest.raises(BadOption):
+            set_option(SYSTEM, "GroupRatio", '{"default":1,"v\\ud800":1}')
+        assert signed_in(root).get("/groups").status_code == 200
+
+
 class TestNul:
     @pytest.mark.parametrize("address", ["/palette?q=a%00b", "/playground/bill?request=a%00b"])
     def test_is_looked_for_and_not_found(self, root: User, address: str) -> None:
