@@ -13,6 +13,19 @@ from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
 
 OPENING = 1_000_000
+# How many charts are made and taken down from now on; the one that stands is drawn anew first.
+COUNT_PLOTS = """() => {
+  const Plot = window.uPlot;
+  window.plotsMade = window.plotsGone = 0;
+  window.uPlot = Object.assign(function (...told) {
+    const plot = new Plot(...told);
+    const { destroy } = plot;
+    window.plotsMade += 1;
+    plot.destroy = () => { window.plotsGone += 1; destroy(); };
+    return plot;
+  }, Plot);
+  document.dispatchEvent(new CustomEvent("theme-changed"));
+}"""
 LOOKS = [Look(width, theme) for width in (1440, 375) for theme in ("light", "dark")]
 
 
@@ -61,6 +74,29 @@ def test_two_models_answer_side_by_side_and_the_talk_outlives_a_reload(visit: Ma
     expect(page.locator(".turn.assistant")).to_have_count(2)
     page.click("[data-clear]")
     expect(page.locator(".turn")).to_have_count(0)
+
+
+def test_a_chart_drawn_anew_is_as_it_was_left(visit: MakeWindow, console: Gateway) -> None:
+    """The dashboard asks for its figures every half minute."""
+    alice = console.new_user(OPENING)
+    asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    assert console.call(alice.key, "POST", "/v1/chat/completions", asked)[0] == 200
+    window = visit()
+    window.use_session(console.operator("session", user_id=alice.id))
+    page = window.open("/dashboard")
+    page.evaluate(COUNT_PLOTS)
+    table, line = page.locator(".chart-table"), page.locator("[data-line]")
+    table.locator("summary").click()
+    line.click()
+
+    for _ in range(3):
+        with page.expect_response(lambda answer: answer.url.endswith("/dashboard")):
+            page.locator("[data-poll]").dispatch_event("poll")
+        page.wait_for_function("() => !document.querySelector('.htmx-request, .htmx-settling')")
+
+    expect(line).to_have_attribute("aria-pressed", "false")
+    expect(table).to_have_attribute("open", "")
+    assert page.evaluate("plotsMade - plotsGone") == 1
 
 
 def test_a_refused_call_names_its_request(visit: MakeWindow, console: Gateway) -> None:

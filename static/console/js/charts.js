@@ -113,8 +113,30 @@ function tell(plot, box, data, away) {
 
 function prepare(root) {
   if (!window.uPlot) return;
-  for (const box of root.querySelectorAll("[data-chart]")) if (!charts.has(box)) draw(box);
-  for (const box of charts.keys()) if (!box.isConnected) charts.delete(box);
+  const left = takenDown();
+  for (const box of root.querySelectorAll("[data-chart]")) {
+    if (charts.has(box)) continue;
+    const lines = JSON.parse(box.dataset.chart).lines;
+    const labels = left.get(nameOf(box)) ?? new Set();
+    const away = new Set([...lines.keys()].filter((number) => labels.has(lines[number].label)));
+    for (const number of away) box.closest("figure").querySelector(`[data-line="${number}"]`).setAttribute("aria-pressed", "false");
+    draw(box, away);
+  }
+}
+
+const nameOf = (box) => box.closest("figure").getAttribute("aria-labelledby");
+
+// Lets go of charts that an answer has taken the place of; the labels of lines put away in them, by the chart's name.
+function takenDown() {
+  const left = new Map();
+  for (const [box, { plot, away }] of charts) {
+    if (box.isConnected) continue;
+    plot.destroy(); // the library keeps hold of every plot that is not
+    charts.delete(box);
+    const lines = JSON.parse(box.dataset.chart).lines;
+    left.set(nameOf(box), new Set([...away].map((number) => lines[number].label)));
+  }
+  return left;
 }
 
 function again() {

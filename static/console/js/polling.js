@@ -13,3 +13,12 @@ setInterval(() => {
     next.set(element, now >= due ? now + element.dataset.poll * 1000 : due);
   }
 }, 250);
+
+// What was opened by hand stays open in what comes in its place.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  opened = [...event.detail.target.querySelectorAll("details[id][open]")].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+});
