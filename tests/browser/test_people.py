@@ -72,6 +72,29 @@ def test_a_row_is_switched_and_its_menu_is_not_cut_off(visit: MakeWindow, consol
     expect(page.locator("#dialog[open]")).to_have_count(0)
 
 
+def test_the_keyboard_keeps_its_place_where_an_answer_takes_it(visit: MakeWindow, console: Gateway, carol: int) -> None:
+    window = visit()
+    window.use_session(console.operator("session", user_id=1))
+    page = window.open("/user?size=10")
+
+    sorting = page.get_by_role("link", name="Requests", exact=True)
+    sorting.press("Enter")
+    expect(page).to_have_url(re.compile("sort=-requests"))
+    expect(sorting).to_be_focused()
+    size = page.get_by_role("link", name="20", exact=True)
+    size.press("Enter")
+    expect(page).to_have_url(re.compile("size=20"))
+    expect(size).to_be_focused()
+    row = page.locator(f"#user-{carol}")
+    switch = row.get_by_role("button", name=re.compile("^(Dis|En)able"))
+    was = switch.inner_text()
+    switch.press("Enter")
+    expect(switch).not_to_have_text(was)
+    expect(switch).to_be_focused()
+    switch.press("Enter")
+    expect(switch).to_have_text(was)
+
+
 def test_an_account_is_edited_in_the_drawer_and_the_filters_stay(
     visit: MakeWindow, console: Gateway, carol: int
 ) -> None:
