@@ -64,11 +64,21 @@ class CodeForm(forms.Form):
         help_text=_("From then on the code is refused. Empty: never."),
     )
 
-    def __init__(self, *args: Any, options: Options, used: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, options: Options, editing: bool = False, used: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["quota"].set_unit(options)  # type: ignore[attr-defined]
         if used:
             del self.fields["quota"]
+        if editing:
+            for each in self.fields.values():  # what somebody else changed meanwhile is not undone
+                each.show_hidden_initial = True
+
+    def changes(self) -> dict[str, Any]:
+        """The code's columns, as redemptions.services takes them: those that are not as the form was drawn with."""
+        every = {**self.cleaned_data, "expires_at": self.expires_at}
+        undrawn = {name for name in self.fields if self.add_initial_prefix(name) not in self.data}
+        changed = {"expires_at" if name == "expires" else name for name in {*undrawn, *self.changed_data}}
+        return {name: every[name] for name in changed}
 
     @property
     def expires_at(self) -> int:

@@ -71,12 +71,11 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     code = get_object_or_404(Redemption, pk=pk)
-    form = CodeForm(request.POST or None, options=option_services.load(), used=is_used(code), initial=initial(code))
+    options, used = option_services.load(), is_used(code)
+    form = CodeForm(request.POST or None, options=options, editing=True, used=used, initial=initial(code))
     if request.method == "POST" and form.is_valid():
-        typed = form.cleaned_data
-        changes: dict[str, Any] = {name: typed[name] for name in ("name", "quota", "batch") if name in typed}
         try:
-            services.update_code(actor_of(request), pk, {**changes, "expires_at": form.expires_at})
+            services.update_code(actor_of(request), pk, form.changes())
         except (CodeRefused, Refused) as refusal:
             form.add_error(None, words(refusal))
         else:

@@ -16,11 +16,14 @@ from channels_app.models import Channel
 from channels_app.services import update_channel
 from console.options.table import TABS
 from options.services import load, set_option
+from redemptions.models import Redemption
+from redemptions.services import create_codes, update_code
 from tests.channels_app.test_services import made
 from tests.console.conftest import signed_in
 from tests.console.drawn import drawn, fields_of
 
 pytestmark = pytest.mark.django_db
+END = 4_000_000_000  # of a code
 
 DRAWER = {"hx-request": "true", "hx-target": "drawer-body"}
 
@@ -133,6 +136,47 @@ class TestOptions:
 
         assert at_root.post(address, {**form, "new_value": '{"c":3}'}).status_code == 302
         assert load().texts[key] == '{"c":3}'
+
+
+class TestCodes:
+    def test_what_another_administrator_changed_is_not_undone(self, adam: User, headers: dict[str, str]) -> None:
+        code, address, client = self.opened(adam)
+        form = drawn(client, address, **headers)
+        update_code(SYSTEM, code.pk, {"quota": 900, "batch": "theirs", "expires_at": END + 60})
+
+        assert client.post(address, {**form, "name": "renamed"}, headers=headers).status_code < 400
+
+        code.refresh_from_db()
+        assert (code.name, code.quota, code.batch, code.expires_at) == ("renamed", 900, "theirs", END + 60)
+        assert AuditEntry.objects.latest("pk").detail == {"name": "renamed"}
+
+    def test_what_was_changed_wins_and_may_be_emptied(self, adam: User) -> None:
+        code, address, client = self.opened(adam)
+        form = drawn(client, address)
+        update_code(SYSTEM, code.pk, {"quota": 900, "expires_at": END + 60})
+
+        client.post(address, {**form, "quota_0": "0.5", "quota_1": "dollars", "batch": "", "expires": ""})
+
+        code.refresh_from_db()
+        assert (code.quota, code.batch, code.expires_at) == (250_000, "", 0)
+
+    def test_a_refused_form_still_knows_what_it_was_drawn_with(self, adam: User) -> None:
+        code, address, client = self.opened(adam)
+        form = drawn(client, address)
+        update_code(SYSTEM, code.pk, {"quota": 900})
+        refused = client.post(address, {**form, "name": ""})
+        assert refused.status_code == 422
+
+        client.post(address, {**fields_of(refused.content.decode(), address), "name": "renamed"})
+
+        code.refresh_from_db()
+        assert (code.name, code.quota) == ("renamed", 900)
+
+    @staticmethod
+    def opened(adam: User) -> tuple[Redemption, str, Client]:
+        create_codes(SYSTEM, name="gift", count=1, quota=500, batch="spring", expires_at=END)
+        code = Redemption.objects.get()
+        return code, f"/redemption/edit/{code.pk}", signed_in(adam)
 
 
 class TestUsers:
