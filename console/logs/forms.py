@@ -118,6 +118,5 @@ class LogFilter(forms.Form):
         start, end = typed.get("start"), typed.get("end")
         if start or end:
             return (int(start.timestamp()) if start else 0), (int(end.timestamp()) if end else 0)
-        wanted = typed.get("range") or ("all" if typed.get("request") else USUAL)
-        length = RANGES[wanted]
+        length = RANGES["all" if typed.get("request") else typed.get("range") or USUAL]
         return (int(time.time()) - length if length else 0), 0

@@ -118,6 +118,7 @@ def test_admins_see_everybodys_or_their_own(adam: User, alice: User) -> None:
         ("q=RATE+LIMITED", "d"),
         ("q=%25", ""),
         ("request=req-b&range=1h", "b"),
+        ("request=req-e&range=24h", "e"),  # as the form sends it, where 24 hours are the usual choice
         ("ip=10.0.0.2", "b"),
         ("stream=yes", "b"),
         ("range=1h", "abd"),
@@ -129,7 +130,7 @@ def test_admins_see_everybodys_or_their_own(adam: User, alice: User) -> None:
 def test_each_filter_narrows(at_alice: Client, alice: User, query: str, found: str) -> None:
     """D14: the search searches."""
     lines = {
-        "e": write(alice, created_at=978_400_000),
+        "e": write(alice, created_at=978_400_000, request_id="req-e"),
         "c": write(alice, created_at=now() - 7200, type=LogType.TOP_UP, content="topped up", model_name="", status=0),
         "d": write(
             alice, type=LogType.ERROR, error_code="upstream_busy", status=429, content="Rate limited", model_name="x"
