@@ -19,7 +19,7 @@ from options.registry import MAX_QUOTA, Options
 
 ROLES = [(str(role.value), role.label) for role in (Role.COMMON, Role.ADMIN, Role.ROOT)]
 STATUSES = [(str(status.value), status.label) for status in (UserStatus.ENABLED, UserStatus.DISABLED)]
-BINDING_NAMES = {"email": _("E-mail"), "github": "GitHub", "wechat": "WeChat", "lark": "Lark", "oidc": "OIDC"}
+BINDING_NAMES = {"email": _("E-mail"), "github": "GitHub", "wechat": _("WeChat"), "lark": _("Lark"), "oidc": "OIDC"}
 ONCE_LENGTH = 32  # characters
 
 

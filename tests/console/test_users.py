@@ -73,6 +73,15 @@ def test_a_script_gets_the_table_alone(at_adam: Client, alice: User) -> None:
     assert "HX-Request" in table["Vary"]
 
 
+def test_what_is_bound_is_called_as_elsewhere(at_adam: Client, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(wechat_id="w", lark_id="l")
+    at_adam.cookies["django_language"] = "zh-hans"
+
+    page = text_of(at_adam.get(f"/user/{alice.pk}/"))
+
+    assert "微信, 飞书" in page
+
+
 def test_filters_and_order_are_in_the_address(at_adam: Client, alice: User, adam: User) -> None:
     """D3, D30: the database sorts and searches; ids are found, deleted accounts are not."""
     bob = create_user(username="bob", password=PASSWORD, group="vip")
