@@ -42,7 +42,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if "confirmed" in request.POST:
         return _done(request, act_on_many(actor_of(request), action, _numbers(request.POST.get("planned", ""))))
     if "all" in request.POST:
-        rows = CodesFilter(QueryDict(request.POST.get("query", ""))).wanted().rows()
+        rows = CodesFilter(QueryDict(request.POST.get("query", ""))).found()
     else:
         rows = Redemption.objects.filter(pk__in=_numbers(",".join(request.POST.getlist("ids"))))
     ids = concerned(action, rows)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -40,6 +41,10 @@ class CodesFilter(forms.Form):
             return CodeFilter()
         typed = self.cleaned_data
         return CodeFilter(text=typed["q"], state=typed["state"], batch=typed["batch"])
+
+    def found(self) -> QuerySet[Redemption]:
+        """For what is done to all of them: none where a filter makes no sense any more, as a batch that is gone."""
+        return self.wanted().rows() if self.is_valid() else Redemption.objects.none()
 
 
 class CodeForm(forms.Form):

@@ -136,7 +136,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 def export(request: HttpRequest, kind: str) -> Any:
     """All that the list's `query` finds, or the `ids` given: as CSV, or one code a line. The codes are in clear."""
     ids = [int(part) for part in request.POST.get("ids", "").split(",") if part.isdecimal() and len(part) < 19]
-    rows = Redemption.objects.filter(pk__in=ids) if ids else CodesFilter(_query(request)).wanted().rows()
+    rows = Redemption.objects.filter(pk__in=ids) if ids else CodesFilter(_query(request)).found()
     record(actor_of(request), "redemption.export", "redemptions", kind=kind, query=request.POST.get("query", "")[:255])
     if kind == "txt":
         return text_answer(request, "codes", (code.key for code in newest_first(rows)))

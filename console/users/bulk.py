@@ -111,8 +111,10 @@ def _context(request: HttpRequest, action: BulkAction, planned: Plan, form: Once
 
 def _chosen(request: HttpRequest, options: Options) -> list[int]:
     if "all" in request.POST:
-        wanted = UsersFilter(QueryDict(request.POST.get("query", "")), options=options).wanted()
-        return list(wanted.rows().order_by("-pk").values_list("pk", flat=True)[:MOST])
+        filters = UsersFilter(QueryDict(request.POST.get("query", "")), options=options)
+        if not filters.is_valid():  # a group that has lost its factor, say: everybody is not who was seen
+            return []
+        return list(filters.wanted().rows().order_by("-pk").values_list("pk", flat=True)[:MOST])
     return _numbers(",".join(request.POST.getlist("ids")))
 
 

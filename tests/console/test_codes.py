@@ -176,6 +176,22 @@ def test_deleting_one_asks_first(at_adam: Client, adam: User) -> None:
     assert not Redemption.objects.exists()
 
 
+@pytest.mark.parametrize("action", ["disable", "delete"])
+def test_all_that_a_lost_filter_found_is_none(at_adam: Client, adam: User, action: str) -> None:
+    """The batch of the list has another name meanwhile: every code is not what was seen."""
+    make(adam, count=2)
+
+    answer = at_adam.post("/redemption/bulk", {"action": action, "all": "yes", "query": "batch=lost"}, follow=True)
+
+    assert "None of the chosen codes would change." in text_of(answer)
+
+
+def test_no_code_leaves_by_a_lost_filter(at_adam: Client, adam: User) -> None:
+    (key,) = make(adam)
+
+    assert key not in b"".join(at_adam.post("/redemption/export/txt", {"query": "batch=lost"})).decode()
+
+
 def test_many_are_disabled_after_a_question(at_adam: Client, adam: User, alice: User) -> None:
     key, *_rest = make(adam, 4, batch="fair")
     make(adam, 1)

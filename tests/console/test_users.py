@@ -82,6 +82,13 @@ def test_what_is_bound_is_called_as_elsewhere(at_adam: Client, alice: User) -> N
     assert "微信, 飞书" in page
 
 
+def test_all_that_a_lost_filter_found_is_nobody(at_adam: Client, alice: User) -> None:
+    """The group of the list has lost its factor meanwhile: everybody is not who was seen."""
+    answer = at_adam.post("/user/bulk", {"action": "disable", "all": "yes", "query": "group=lost"}, follow=True)
+
+    assert "Choose at least one user." in text_of(answer)
+
+
 def test_filters_and_order_are_in_the_address(at_adam: Client, alice: User, adam: User) -> None:
     """D3, D30: the database sorts and searches; ids are found, deleted accounts are not."""
     bob = create_user(username="bob", password=PASSWORD, group="vip")
