@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -29,7 +29,7 @@ from options import services as option_services
 from redemptions import services
 from redemptions.listing import state_of
 from redemptions.models import Redemption, RedemptionStatus
-from redemptions.services import CodeRefused
+from redemptions.services import CodeMissing, CodeRefused
 
 
 @page(Role.ADMIN)
@@ -96,7 +96,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     except CodeRefused as refusal:
         messages.error(request, words(refusal))
     if request.htmx:  # type: ignore[attr-defined]
-        (code,) = decorate([Redemption.objects.get(pk=pk)])
+        (code,) = decorate([get_object_or_404(Redemption, pk=pk)])
         return fragment(request, "console/codes/_row.html", {"list": listing_of(request), "code": code})
     return go(request, back(request, reverse("codes")))
 
@@ -115,7 +115,10 @@ def reveal(request: HttpRequest, pk: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     code = get_object_or_404(Redemption, pk=pk)
     if request.method == "POST":
-        services.delete_code(actor_of(request), pk)
+        try:
+            services.delete_code(actor_of(request), pk)
+        except CodeMissing:
+            raise Http404 from None
         messages.success(request, _("The code “%s” is deleted.") % code.name)
         return go(request, back(request, reverse("codes")))
     used = is_used(code)

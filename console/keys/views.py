@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from accounts.confirming import confirmed_recently
 from accounts.http import actor_of
 from accounts.matching import holds
 from accounts.models import Token, TokenStatus, User
-from accounts.refusals import BadField, CannotEnable, Refused
+from accounts.refusals import BadField, CannotEnable, NotFound, Refused
 from accounts.tokens import check_enabling, create_token, delete_token, set_token_status, update_token
 from audit.services import record
 from channels_app.services import usable_models
@@ -88,6 +88,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             _update(request, token, form)
+        except NotFound:
+            raise Http404 from None
         except BadField as error:
             form.add_error(_field_of(error), _("This cannot be stored: %(why)s") % {"why": str(error)})
         else:
@@ -109,6 +111,8 @@ def toggle(request: HttpRequest, pk: int) -> HttpResponse:
     wanted = TokenStatus.ENABLED if request.POST.get("status") == "1" else TokenStatus.DISABLED
     try:
         set_token_status(token.user_id, token.pk, wanted)
+    except NotFound:
+        raise Http404 from None
     except CannotEnable:
         expired = token.status == TokenStatus.EXPIRED
         why = (
@@ -131,7 +135,10 @@ def toggle(request: HttpRequest, pk: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     token = _own(request, pk)
     if request.method == "POST":
-        delete_token(token.user_id, token.pk)
+        try:
+            delete_token(token.user_id, token.pk)
+        except NotFound:
+            raise Http404 from None
         record(actor_of(request), "token.delete", f"token:{pk}", name=token.name)
         messages.success(request, _("The key “%s” is deleted.") % token)
         return go(request, back(request, reverse("keys")))
