@@ -16,7 +16,6 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
-from redis.exceptions import RedisError
 
 from billing.models import Hold, LogOutbox, ReconciliationReport
 from config import env
@@ -109,6 +108,8 @@ def redis() -> Reach:
         return Reach(
             "Redis", _("not set: limits are kept in the database, and one node finds changes by polling"), None, True
         )
+    from redis.exceptions import RedisError
+
     began = time.monotonic()
     try:
         settings.REDIS.client().ping()

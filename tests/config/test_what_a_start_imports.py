@@ -47,6 +47,6 @@ def test_the_driver_of_the_database_that_is_named(setting: str, address: str, mo
 
 
 def test_a_worker_does_without_what_single_providers_sign_with(tmp_path: Path) -> None:
-    found = imported("import config.asgi", tmp_path)
+    found = imported("import config.asgi, config.urls", tmp_path)
     assert {"relay.adapters.bedrock.signing", "relay.adapters.vertex.access"} <= found
-    assert not {one for one in found if one.startswith(("botocore", "google.auth"))}
+    assert {one for one in found if one.startswith(("botocore", "google.auth", "redis"))} == set()
