@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests import databases
+from tests import databases, migrated
 from tests.conftest import MakeGateway
 from tests.databases import Database
 from tests.fake_upstream import FakeUpstream
@@ -57,16 +58,24 @@ class Operator:
 
 
 @pytest.fixture
-def operator(empty_database: Database, tmp_path: Path) -> Operator:
+def operator(database: Database, tmp_path: Path) -> Operator:
     """Whoever runs a fresh installation, on each database in turn."""
-    made = Operator(empty_database, tmp_path)
+    made = Operator(database, tmp_path)
     assert made.run("seed_root")[0] == 0
     return made
 
 
 @pytest.fixture
+def ready(tmp_path: Path) -> Iterator[Operator]:
+    """The same on SQLite only, migrated and without root."""
+    (tmp_path / "here").mkdir()
+    with migrated.copy("sqlite", tmp_path / "here") as made:
+        yield Operator(made, tmp_path)
+
+
+@pytest.fixture
 def here(tmp_path: Path) -> Operator:
-    """The same on SQLite only, and before the first start."""
+    """Before the first start, on SQLite."""
     (tmp_path / "here").mkdir()
     return Operator(Database("sqlite", str(tmp_path / "here" / "one-api.db"), databases.Server.of("sqlite")), tmp_path)
 
@@ -99,7 +108,7 @@ def test_from_each_kind_of_database_into_each(kind: str, operator: Operator, tmp
 @pytest.mark.timeout(600)
 def test_cut_off_in_the_middle_and_run_again(operator: Operator, tmp_path: Path):
     with one_api.made(tmp_path / "old") as old:
-        one_api.fill(old, users=1_200, tokens=3_000, channels=60, logs=40_000)
+        one_api.fill(old, users=600, tokens=1_000, channels=20, logs=20_000)
         process = operator.start("import_one_api", old.address)
         seen = 0
         deadline = time.monotonic() + PATIENCE
@@ -108,36 +117,36 @@ def test_cut_off_in_the_middle_and_run_again(operator: Operator, tmp_path: Path)
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert 0 < operator.database.value("SELECT COUNT(*) FROM logs") < 40_000
+        assert 0 < operator.database.value("SELECT COUNT(*) FROM logs") < 20_000
 
         report = operator.report(old.address)
 
-    assert report["tables"]["users"]["unchanged"] == 1_200
-    assert 0 < report["tables"]["logs"]["imported"] < 40_000
+    assert report["tables"]["users"]["unchanged"] == 600
+    assert 0 < report["tables"]["logs"]["imported"] < 20_000
     assert all(each["equal"] for each in report["sums"])
     assert report["broken_books"] == []
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batches", [1, 2, 3])
-def test_cut_off_between_batches_of_users(batches: int, here: Operator, tmp_path: Path):
+def test_cut_off_between_batches_of_users(batches: int, ready: Operator, tmp_path: Path):
     """Killed as soon as one, two or three batches of users are there: root came with the first."""
-    assert here.run("seed_root")[0] == 0
+    assert ready.run("seed_root")[0] == 0
     with one_api.made(tmp_path / "old") as old:
         one_api.fill(old, users=2_500, tokens=2_500, channels=2, logs=10)
-        process = here.start("import_one_api", old.address)
+        process = ready.start("import_one_api", old.address)
         deadline = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < deadline:
-            if here.database.value("SELECT COUNT(*) FROM users") >= batches * 500:
+            if ready.database.value("SELECT COUNT(*) FROM users") >= batches * 500:
                 break
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
-        report = here.report(old.address)
+        report = ready.report(old.address)
 
     assert report["tables"]["users"]["imported"] + report["tables"]["users"]["unchanged"] == 2_500
-    assert here.database.value("SELECT COUNT(*) FROM ledger_entries") == 2_500
+    assert ready.database.value("SELECT COUNT(*) FROM ledger_entries") == 2_500
     assert all(each["equal"] for each in report["sums"])
 
 
@@ -159,13 +168,13 @@ def test_a_dry_run_asks_for_the_migrations_and_makes_none(here: Operator, tmp_pa
     assert "manage.py prepare" in output
 
 
-def test_clashes_exit_with_1_and_are_in_the_report(here: Operator, tmp_path: Path):
+def test_clashes_exit_with_1_and_are_in_the_report(ready: Operator, tmp_path: Path):
     with one_api.made(tmp_path / "one") as one, one_api.made(tmp_path / "two") as two:
         one_api.fill(one, users=2, tokens=1, channels=1, logs=1)
         two.add("users", one_api.root(), one_api.user(2, username="somebody-else"))
-        here.report(one.address)
+        ready.report(one.address)
 
-        code, output = here.run("import_one_api", two.address, "--report", "report.json")
+        code, output = ready.run("import_one_api", two.address, "--report", "report.json")
 
     assert code == 1
     assert "NOTHING WAS WRITTEN" in output
@@ -197,10 +206,10 @@ def test_logs_may_be_in_a_database_of_their_own_on_both_sides(here: Operator, tm
         ("somebody:secret@tcp(127.0.0.1:1)/none", "cannot be opened"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_one_line(here: Operator, tmp_path: Path, source: str, message: str):
+def test_a_source_that_cannot_be_read_is_one_line(ready: Operator, tmp_path: Path, source: str, message: str):
     (tmp_path / "README").write_bytes(b"")
 
-    code, output = here.run("import_one_api", source)
+    code, output = ready.run("import_one_api", source)
 
     assert code == 1
     assert message in output
@@ -208,21 +217,21 @@ def test_a_source_that_cannot_be_read_is_one_line(here: Operator, tmp_path: Path
     assert "Traceback" not in output
 
 
-def test_a_database_of_this_program_is_refused(here: Operator, tmp_path: Path):
-    assert here.run("seed_root")[0] == 0
+def test_a_database_of_this_program_is_refused(ready: Operator, tmp_path: Path):
+    assert ready.run("seed_root")[0] == 0
 
-    code, output = here.run("import_one_api", here.database.name)
+    code, output = ready.run("import_one_api", ready.database.name)
 
     assert code == 1
     assert "is a database of this program" in output
 
 
-def test_the_source_is_never_written(here: Operator, tmp_path: Path):
+def test_the_source_is_never_written(ready: Operator, tmp_path: Path):
     with one_api.made(tmp_path / "old") as old:
         one_api.fill(old, users=2, tokens=1, channels=1, logs=1)
         before = Path(old.address).read_bytes()
 
-        here.report(old.address)
+        ready.report(old.address)
 
         assert Path(old.address).read_bytes() == before
 
