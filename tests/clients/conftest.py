@@ -90,3 +90,14 @@ def installed() -> None:
     """The programs are there; they are asked for, so that they are not is a failure."""
     if not (INSTALLED / "node" / "node_modules").is_dir():
         pytest.fail(f"nothing is installed in {INSTALLED}; make test-clients does it")
+
+
+@pytest.fixture
+def benchmark() -> None:
+    """LangChain's tests of speed ask for it, and for `vcr`, of plugins that are not loaded."""
+    pytest.skip("times only the client")
+
+
+@pytest.fixture
+def vcr() -> None:
+    """Nothing is recorded here."""
