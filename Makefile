@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The files name the whole closure, so nothing is left to resolve (and a release made today cannot upset an install).
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+# By uv, itself pinned, which takes a fifth of pip's time; by pip where uv finds no way to the index.
+install = sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt >$(VENV)/uv.txt && $(PIP) -r $(VENV)/uv.txt \
+	&& $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r $(1) || $(PIP) -r $(1)
 PINS := $(BIN)/uv pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header --no-annotate
 TESTS ?= tests
 ARGS ?=
@@ -32,16 +35,13 @@ $(BIN)/python:
 	done; \
 	echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
 
-$(VENV)/.run-stamp: requirements.txt | $(BIN)/python
-	@echo "Installing what requirements.txt names; once, about half a minute."
-	@$(PIP) -r requirements.txt
+$(VENV)/.run-stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "Installing what requirements.txt names; once, a quarter of a minute."
+	@$(call install,requirements.txt)
 	@touch $@
 
-# By uv, itself pinned there, which takes a fifth of pip's time; by pip where uv finds no way to the index.
 $(VENV)/.dev-stamp: requirements.txt requirements-dev.txt | $(BIN)/python
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt >$(VENV)/uv.txt
-	@$(PIP) -r $(VENV)/uv.txt && $(BIN)/uv pip install --quiet --require-hashes --no-deps -r requirements-dev.txt \
-		|| $(PIP) -r requirements-dev.txt
+	@$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/.run-stamp
 
 lint: setup ## everything that is checked without running the program
