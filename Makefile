@@ -36,7 +36,7 @@ $(BIN)/python:
 	echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
 
 $(VENV)/.run-stamp: requirements.txt requirements-dev.txt | $(BIN)/python
-	@echo "Installing what requirements.txt names; once, a quarter of a minute."
+	@echo "Installing what requirements.txt names; once, half a minute at most."
 	@$(call install,requirements.txt)
 	@touch $@
 
