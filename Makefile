@@ -67,8 +67,9 @@ test-most: setup ## the suite but for browsers and for what wants the machine to
 test-browser: setup ## the console's pages in Chromium, BROWSERS at a time
 	$(BIN)/python -m pytest -n $(BROWSERS) --dist loadgroup -m browser $(ARGS) tests/browser
 
-test-load: setup ## servers under load, one after the other
-	$(BIN)/python -m pytest -m load $(ARGS) tests/acceptance
+test-load: setup ## servers under load: two files at a time, and then those with bounds in seconds one after the other
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "load and not timed" $(ARGS) tests/acceptance
+	$(BIN)/python -m pytest -m "load and timed" $(ARGS) tests/acceptance
 
 chaos: setup ## faults under load, ROUNDS times over (docs/reliability.md); CHAOS=short as in CI
 	CHAOS_REPORT=$${CHAOS_REPORT-artefacts/chaos.json} $(BIN)/python -m pytest -m chaos $(ARGS) tests/chaos

@@ -13,7 +13,7 @@ from tests.databases import Database
 from tests.fake_upstream import FakeUpstream
 from tests.load import Client
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.load, pytest.mark.timed, pytest.mark.timeout(120)]
 
 MODEL = "gpt-3.5-turbo"
 PROMPT = 8  # tokens of the question by the contract's count: 3 + user 1 + Hello 1 + 3

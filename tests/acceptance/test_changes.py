@@ -13,7 +13,7 @@ from tests.databases import Database
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.load, pytest.mark.timed, pytest.mark.timeout(120)]
 
 WORKERS = 4
 WITHIN = 1.0  # second

@@ -22,7 +22,7 @@ from tests import databases, migrated, server
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_ACCESS_TOKEN, ROOT_TOKEN, Gateway
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.load, pytest.mark.timed, pytest.mark.timeout(120)]
 
 WORKERS = 4
 WITHIN = 1.0  # second, from the answer that says the change is made to the last call that may still not know of it

@@ -23,7 +23,7 @@ from tests.load import Client
 from tests.ports import free_port
 from tests.server import HOLD_TTL
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.load, pytest.mark.timed, pytest.mark.timeout(240)]
 
 AWAY = 10  # seconds
 LOAD = 3  # seconds of load before it

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.scheduler import LoadGroupScheduling
 
-from tests import databases, server
+from tests import databases, migrated, server
 from tests.browser.chromium import Look, Window, Windows, executable, launched, window
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_PASSWORD, Gateway
@@ -75,7 +75,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway of this module's own, on the kind of database that TEST_DATABASE names, with root as first set up."""
     folder = tmp_path_factory.mktemp("console")
     kind = os.environ.get("TEST_DATABASE", "sqlite")
-    with databases.fresh(kind, folder) as database, server.running(database, 1, folder, {}) as gateway:
+    with migrated.copy(kind, folder) as database, server.running(database, 1, folder, {}) as gateway:
         gateway.operator("keep_password", user_id=1)
         yield gateway
 
