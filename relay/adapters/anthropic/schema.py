@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from relay.neutral.request import Json
+from relay.adapters.json_schema import describes_object, mapped
 
 BOUNDS = frozenset(
     {
@@ -22,10 +22,6 @@ BOUNDS = frozenset(
 FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"},
 )
-# Members that hold schemas by names, several of them, or one; whatever else a schema holds is data.
-NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions"})
-SEVERAL = frozenset({"anyOf", "allOf", "oneOf", "prefixItems"})
-ONE = frozenset({"items", "additionalProperties", "not", "contains"})
 
 
 def closed(schema: Any) -> Any:
@@ -33,23 +29,14 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     told = {name: value for name, value in schema.items() if _is_refused(name, value)}
-    made: Json = {name: _inner(name, value) for name, value in schema.items() if name not in told}
+    made = mapped({name: value for name, value in schema.items() if name not in told}, closed)
     if told:
         described = made.get("description")
         bounds = orjson.dumps(told).decode()
         made["description"] = f"{described}\n\n{bounds}" if isinstance(described, str) and described else bounds
-    kind = made.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind):
+    if describes_object(made):
         made.setdefault("additionalProperties", False)
     return made
-
-
-def _inner(name: str, value: Any) -> Any:
-    if name in NAMED and isinstance(value, dict):
-        return {inner: closed(schema) for inner, schema in value.items()}
-    if name in SEVERAL and isinstance(value, list):
-        return [closed(schema) for schema in value]
-    return closed(value) if name in ONE else value
 
 
 def _is_refused(name: str, value: Any) -> bool:

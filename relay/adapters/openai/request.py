@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels_app.snapshot import Route
+from relay.adapters.json_schema import describes_object, inner
 from relay.adapters.openai import reasoning as openai_reasoning
 from relay.adapters.openai.messages import messages
 from relay.adapters.shape import mapping, texts
@@ -81,15 +82,13 @@ def _binds(schema: Any) -> bool:
     Anthropic's strict tools may have such members; OpenAI refuses them.
     https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
-    if isinstance(schema, list):
-        return all(map(_binds, schema))
     if not isinstance(schema, dict):
         return True
     properties, required = mapping(schema.get("properties")), texts(schema.get("required"))
-    is_object = schema.get("type") == "object" or bool(properties)
+    is_object = describes_object(schema) or bool(properties)
     if is_object and (schema.get("additionalProperties") is not False or not set(properties) <= set(required)):
         return False
-    return all(map(_binds, schema.values()))
+    return all(map(_binds, inner(schema)))
 
 
 def _choice(choice: ToolChoice | None) -> Any:
