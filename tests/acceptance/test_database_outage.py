@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:
         databases.missing("PostgreSQL's server programs are not installed")
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/cluster-XXXXXX"], text=True).strip())
+    folder = Path(tempfile.mkdtemp(prefix="cluster-", dir="/tmp"))
     made = Cluster(Path(found).parent, folder)
     made.start()
     try:

@@ -56,11 +56,6 @@ WITH_DELETED_TOKENS = {
 _numbers = itertools.count(1)
 
 
-def defect(reason: str) -> pytest.MarkDecorator:
-    """A known fault with its proof. The fix makes the test pass, and strict makes that a failure: take the mark off."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def new_id() -> str:
     return uuid.uuid4().hex
 
