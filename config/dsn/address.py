@@ -1,9 +1,10 @@
-"""The common part of the URL forms, `user:password@host:port/name?parameters`, taken to pieces."""
+"""A server by its address, `user:password@host:port/name?parameters`: taken to pieces, and as Django wants it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from config.dsn.parts import BadDsn
@@ -30,6 +31,20 @@ class Address:
         user, _, password = credentials.partition(":") if at else ("", "", "")
         host, port = _hosts(authority, default_port)
         return cls(unquote(user), unquote(password), host, port, unquote(name), parameters_of(query))
+
+    def entry(self, engine: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What Django's DATABASES holds of a server. Raises BadDsn: no database is named."""
+        if not self.name:
+            raise BadDsn("the address names no database (…/database)")
+        return {
+            "ENGINE": f"django.db.backends.{engine}",
+            "NAME": self.name,
+            "USER": self.user,
+            "PASSWORD": self.password,
+            "HOST": self.host,
+            "PORT": self.port,
+            "OPTIONS": options,
+        }
 
 
 def _split_credentials(rest: str) -> tuple[str, str, str]:

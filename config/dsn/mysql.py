@@ -42,14 +42,11 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 def of_url(rest: str) -> dict[str, Any]:
     address = Address.of(rest, default_port="3306")
     socket = address.parameters.pop("unix_socket", address.parameters.pop("socket", ""))
-    return _entry(
-        user=address.user,
-        password=address.password,
-        host=socket or address.host or "127.0.0.1",
-        port="" if socket else address.port,
-        name=address.name,
-        parameters=address.parameters,
-    )
+    if socket:
+        address.host, address.port = socket, ""
+    elif not address.host:
+        address.host = "127.0.0.1"
+    return _entry(address)
 
 
 def of_go(dsn: str) -> dict[str, Any]:
@@ -69,23 +66,19 @@ def of_go(dsn: str) -> dict[str, Any]:
     if not at or not user or not found:
         raise BadDsn("before the / must stand user:password@tcp(host:port) or user:password@unix(/path/to/socket)")
     name, _, query = after.partition("?")
-    protocol, address = found[1] or "tcp", found[2] or ""
+    protocol, where = found[1] or "tcp", found[2] or ""
     if protocol == "unix":
-        host, port = address, ""
+        host, port = where, ""
         if not host.startswith("/"):
             raise BadDsn("unix(…) must hold the absolute path of a socket")
     elif protocol in ("tcp", "tcp6"):
-        host, port = host_and_port(address or "127.0.0.1", "3306")
+        host, port = host_and_port(where or "127.0.0.1", "3306")
     else:
         raise BadDsn(f"unknown protocol {protocol!r}; use tcp(host:port) or unix(/path)")
-    return _entry(
-        user=user, password=password, host=host, port=port, name=unquote(name), parameters=parameters_of(query)
-    )
+    return _entry(Address(user, password, host, port, unquote(name), parameters_of(query)))
 
 
-def _entry(*, user: str, password: str, host: str, port: str, name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    if not name:
-        raise BadDsn("the address names no database (…/database)")
+def _entry(address: Address) -> dict[str, Any]:
     options: dict[str, Any] = {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -93,7 +86,7 @@ def _entry(*, user: str, password: str, host: str, port: str, name: str, paramet
         "connect_timeout": CONNECT_TIMEOUT,
     }
     tls = "false"
-    for key, value in parameters.items():
+    for key, value in address.parameters.items():
         match key:
             case "tls":
                 tls = value.lower()
@@ -112,17 +105,8 @@ def _entry(*, user: str, password: str, host: str, port: str, name: str, paramet
             case _ if key not in IGNORED_MYSQL:
                 raise BadDsn(f"unknown parameter {key!r} for MySQL")
     options |= _tls(tls, options.pop("ssl_ca", None))
-    return {
-        "ENGINE": "django.db.backends.mysql",
-        "NAME": name,
-        "USER": user,
-        "PASSWORD": password,
-        "HOST": host,
-        "PORT": port,
-        "OPTIONS": options,
-        # Names are compared as they are written on the other two databases, so in tests here as well.
-        "TEST": {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"},
-    }
+    # Names are compared as they are written on the other two databases, so in tests here as well.
+    return address.entry("mysql", options) | {"TEST": {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"}}
 
 
 def _tls(mode: str, authority: str | None) -> dict[str, Any]:

@@ -67,38 +67,21 @@ IGNORED_POSTGRES = frozenset(
         "prefer_simple_protocol",
     ]
 )
+# Parts of the address that libpq also takes as parameters, which then rule.
+PLACES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "name"}
 
 
 def of_url(rest: str, pool: Pool) -> dict[str, Any]:
     address = Address.of(rest, default_port="5432")
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **GONE}
-    user, password, host, port, name = address.user, address.password, address.host, address.port, address.name
     for key, value in address.parameters.items():
         if key in LIBPQ:
             options[key] = value
-        elif key == "host":
-            host = value
-        elif key == "port":
-            port = value
-        elif key == "user":
-            user = value
-        elif key == "password":
-            password = value
-        elif key == "dbname":
-            name = value
+        elif key in PLACES:
+            setattr(address, PLACES[key], value)
         elif key not in IGNORED_POSTGRES:
             raise BadDsn(f"unknown parameter {key!r} for PostgreSQL")
-    if not name:
-        raise BadDsn("the address names no database (…@host:5432/database)")
-    entry: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
-        "USER": user,
-        "PASSWORD": password,
-        "HOST": host,
-        "PORT": port,
-        "OPTIONS": options,
-    }
+    entry = address.entry("postgresql", options)
     if pool.idle == 0:  # a connection a request, for use behind a pooler of transactions
         entry["DISABLE_SERVER_SIDE_CURSORS"] = True
     else:
