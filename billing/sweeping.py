@@ -98,6 +98,7 @@ def _settled(entry: Settlement) -> bool:
     except AWAY:
         raise
     except Exception:
+        # One hold that cannot be settled, for whatever reason, must not keep those behind it; it is tried again later.
         log.exception("books: the hold of call %s cannot be settled", entry.request_id)
         return False
     return True
