@@ -80,14 +80,23 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
 
 
+def sign_in(opened: Window, console: Gateway, by: int | None) -> None:
+    if by is not None:
+        opened.use_session(console.operator("session", user_id=by))
+
+
 @pytest.fixture
 def visit(chromium: Browser, console: Gateway) -> Iterator[MakeWindow]:
-    """`visit(width=1440, theme="light", language="en", script=True)` opens a window that is signed in nowhere."""
+    """`visit(width=1440, theme="light", language="en", script=True)` opens a window that is signed in nowhere.
+
+    `visit(by=1)` opens one in which the account of that id is signed in.
+    """
     windows: list[Window] = []
     with ExitStack() as stack:
 
-        def make(**look: object) -> Window:
+        def make(*, by: int | None = None, **look: object) -> Window:
             opened = stack.enter_context(window(chromium, console.base_url, Look(**look)))  # type: ignore[arg-type]
+            sign_in(opened, console, by)
             windows.append(opened)
             return opened
 
@@ -104,16 +113,17 @@ def windows(chromium: Browser, console: Gateway) -> Iterator[Windows]:
 
 
 @pytest.fixture
-def kept(windows: Windows) -> Iterator[KeepWindow]:
-    """`kept(language="en")` is as `visit`, for tests that only look: the module's one window of a language, signed out.
+def kept(windows: Windows, console: Gateway) -> Iterator[KeepWindow]:
+    """`kept(language="en", by=None)` is as `visit`, for tests that only look: the module's one window of a language.
 
     A window of its own costs a test processes of the browser's, and every style sheet and script once more.
     """
     used: list[Window] = []
 
-    def of(language: str = "en") -> Window:
+    def of(language: str = "en", *, by: int | None = None) -> Window:
         opened = windows.of(language)
         opened.context.clear_cookies(name="session")
+        sign_in(opened, console, by)
         used.append(opened)
         return opened
 

@@ -6,11 +6,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import Look, Window
+from tests.browser.chromium import Look
 from tests.browser.conftest import MakeWindow
 from tests.channels_app.test_balances import answering
 from tests.fake_upstream import FakeUpstream
-from tests.server import Gateway
 
 PAGES = [
     "/channel",
@@ -21,12 +20,6 @@ PAGES = [
     "/test-runs/current",
 ]
 LOOKS = [Look(width, theme) for width in (1440, 375) for theme in ("light", "dark")]
-
-
-def signed_in(visit: MakeWindow, console: Gateway, **look: object) -> Window:
-    window = visit(**look)
-    window.use_session(console.operator("session", user_id=1))
-    return window
 
 
 def choose_type(page: Page, words: str) -> None:
@@ -45,10 +38,8 @@ def add(page: Page, name: str, base_url: str, models: str = "gpt-4o") -> None:
     page.click("button[value=list]")
 
 
-def test_a_channel_is_added_in_the_drawer_and_tested(
-    visit: MakeWindow, console: Gateway, provider: FakeUpstream
-) -> None:
-    page = signed_in(visit, console).open("/channel")
+def test_a_channel_is_added_in_the_drawer_and_tested(visit: MakeWindow, provider: FakeUpstream) -> None:
+    page = visit(by=1).open("/channel")
     page.click("[data-new]")
     page.fill("[name=name]", "Drawn")
     page.fill("[name=key]", "sk-typed")
@@ -78,8 +69,8 @@ def test_a_channel_is_added_in_the_drawer_and_tested(
     expect(page.locator("tbody tr .state").first).to_have_text("passed")
 
 
-def test_enter_saves_and_chooses_no_other_models(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
-    window = signed_in(visit, console)
+def test_enter_saves_and_chooses_no_other_models(visit: MakeWindow, provider: FakeUpstream) -> None:
+    window = visit(by=1)
     add(window.open("/channel/add"), "entered", provider.url)
     page = window.open("/channel?text=entered")
     page.click("tbody th a")
@@ -92,8 +83,8 @@ def test_enter_saves_and_chooses_no_other_models(visit: MakeWindow, console: Gat
     expect(page.locator("tbody tr", has_text="entered by key")).to_contain_text("1 model")
 
 
-def test_many_are_changed_after_a_look(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
-    window = signed_in(visit, console)
+def test_many_are_changed_after_a_look(visit: MakeWindow, provider: FakeUpstream) -> None:
+    window = visit(by=1)
     for name in ("many 1", "many 2"):
         add(window.open("/channel/add"), name, provider.url)
     page = window.open("/channel?text=many")
@@ -111,8 +102,8 @@ def test_many_are_changed_after_a_look(visit: MakeWindow, console: Gateway, prov
     expect(page.locator("tbody .chip", has_text="picked")).to_have_count(2)
 
 
-def test_a_number_in_a_row_is_saved_or_put_back(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
-    window = signed_in(visit, console)
+def test_a_number_in_a_row_is_saved_or_put_back(visit: MakeWindow, provider: FakeUpstream) -> None:
+    window = visit(by=1)
     add(window.open("/channel/add"), "numbered", provider.url)
     page = window.open("/channel?text=numbered")
     box = page.locator("input[id$=-priority]")
@@ -127,8 +118,8 @@ def test_a_number_in_a_row_is_saved_or_put_back(visit: MakeWindow, console: Gate
     expect(box).to_have_value("9")
 
 
-def test_all_of_it_works_without_script(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
-    window = signed_in(visit, console, script=False)
+def test_all_of_it_works_without_script(visit: MakeWindow, provider: FakeUpstream) -> None:
+    window = visit(script=False, by=1)
     page = window.open("/channel/add")
     page.select_option("#id_type", "36")
     page.click("button[value=type]")
@@ -153,8 +144,8 @@ def test_all_of_it_works_without_script(visit: MakeWindow, console: Gateway, pro
     expect(page.locator("main")).to_contain_text("Nothing matches these filters.")
 
 
-def test_each_page_is_accessible_and_fits(visit: MakeWindow, console: Gateway, provider: FakeUpstream) -> None:
-    window = signed_in(visit, console)
+def test_each_page_is_accessible_and_fits(visit: MakeWindow, provider: FakeUpstream) -> None:
+    window = visit(by=1)
     add(window.open("/channel/add"), "seen", provider.url)
     page = window.open("/channel?text=seen")
     address = page.locator("tbody tr").first.locator("a").first.get_attribute("href") or ""

@@ -7,7 +7,6 @@ import re
 from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.conftest import MakeWindow
-from tests.server import Gateway
 
 
 def test_colours_change_at_once_and_stay(visit: MakeWindow) -> None:
@@ -32,9 +31,8 @@ def test_the_language_changes_without_script(visit: MakeWindow) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
 
 
-def test_a_form_opens_in_the_drawer_and_its_address_is_a_page(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_form_opens_in_the_drawer_and_its_address_is_a_page(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/token")
 
     page.click("[data-new]")
@@ -48,9 +46,8 @@ def test_a_form_opens_in_the_drawer_and_its_address_is_a_page(visit: MakeWindow,
     expect(page.locator("main h1")).to_have_text("New API key")
 
 
-def test_keys_lead_to_pages(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_keys_lead_to_pages(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/")
 
     page.keyboard.press("g")
@@ -65,9 +62,8 @@ def test_keys_lead_to_pages(visit: MakeWindow, console: Gateway) -> None:
     expect(page.locator("#dialog[open] input[type=search]")).to_be_focused()
 
 
-def test_a_time_zone_that_was_chosen_stays(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_time_zone_that_was_chosen_stays(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/setting")
 
     page.select_option("[name=zone]", "Asia/Tokyo")
@@ -79,9 +75,8 @@ def test_a_time_zone_that_was_chosen_stays(visit: MakeWindow, console: Gateway) 
     expect(page.locator("[name=zone]")).to_have_value("Asia/Tokyo")
 
 
-def test_a_click_beside_what_was_typed_asks_first(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_click_beside_what_was_typed_asks_first(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/token")
     page.click("[data-new]")
     page.fill("#drawer [name=name]", "laptop")
@@ -96,9 +91,8 @@ def test_a_click_beside_what_was_typed_asks_first(visit: MakeWindow, console: Ga
     assert asked == ["What you typed is not saved. Leave all the same?"]
 
 
-def test_a_refused_form_is_not_left_without_asking(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_refused_form_is_not_left_without_asking(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/token")
     page.click("[data-new]")
     page.fill("#drawer [name=name]", "laptop")
@@ -113,9 +107,8 @@ def test_a_refused_form_is_not_left_without_asking(visit: MakeWindow, console: G
     assert asked == ["What you typed is not saved. Leave all the same?"]
 
 
-def test_a_server_that_stays_away_is_told_of_once(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_server_that_stays_away_is_told_of_once(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/dashboard")
 
     window.context.set_offline(True)

@@ -36,16 +36,14 @@ def models(console: Gateway, upstream_process: FakeUpstream) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/about", "/help", "/models", "/playground", "/nowhere"])
-def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, console: Gateway, path: str) -> None:
-    window = kept()
-    window.use_session(console.operator("session", user_id=1))
+def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, path: str) -> None:
+    window = kept(by=1)
     window.judge_in(LOOKS, path)
     expect(window.page.locator("h1")).to_have_count(1)
 
 
-def test_the_list_of_models_follows_what_is_typed(visit: MakeWindow, console: Gateway) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_the_list_of_models_follows_what_is_typed(visit: MakeWindow) -> None:
+    window = visit(by=1)
     page = window.open("/models")
 
     page.keyboard.press("/")
@@ -57,8 +55,7 @@ def test_the_list_of_models_follows_what_is_typed(visit: MakeWindow, console: Ga
 
 def test_two_models_answer_side_by_side_and_the_talk_outlives_a_reload(visit: MakeWindow, console: Gateway) -> None:
     alice = console.new_user(OPENING)
-    window = visit()
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(by=alice.id)
     page = window.open("/playground?model=gpt-4o-mini")
 
     page.select_option("[name=other_model]", "gpt-4o")
@@ -81,8 +78,7 @@ def test_a_chart_drawn_anew_is_as_it_was_left(visit: MakeWindow, console: Gatewa
     alice = console.new_user(OPENING)
     asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
     assert console.call(alice.key, "POST", "/v1/chat/completions", asked)[0] == 200
-    window = visit()
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(by=alice.id)
     page = window.open("/dashboard")
     page.evaluate(COUNT_PLOTS)
     table, line = page.locator(".chart-table"), page.locator("[data-line]")
@@ -101,8 +97,7 @@ def test_a_chart_drawn_anew_is_as_it_was_left(visit: MakeWindow, console: Gatewa
 
 def test_a_refused_call_names_its_request(visit: MakeWindow, console: Gateway) -> None:
     poor = console.new_user(1)
-    window = visit()
-    window.use_session(console.operator("session", user_id=poor.id))
+    window = visit(by=poor.id)
     page = window.open("/playground")
 
     page.fill("[name=message]", "Hello")
@@ -113,8 +108,7 @@ def test_a_refused_call_names_its_request(visit: MakeWindow, console: Gateway) -
 
 def test_without_script_the_playground_answers_on_the_page(visit: MakeWindow, console: Gateway) -> None:
     alice = console.new_user(OPENING)
-    window = visit(script=False)
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(script=False, by=alice.id)
     page = window.open("/playground?model=gpt-4o-mini")
 
     page.fill("[name=message]", "Hello")
@@ -156,8 +150,7 @@ def test_a_notice_is_put_away_and_read_again(visit: MakeWindow, console: Gateway
 
 def test_the_search_over_everything_is_walked_by_keys(visit: MakeWindow, console: Gateway) -> None:
     alice = console.new_user(OPENING, name="sapphire")
-    window = visit()
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(by=alice.id)
     page = window.open("/models")
 
     page.keyboard.press("Control+k")
@@ -198,8 +191,7 @@ def test_chosen_keys_are_copied_together(visit: MakeWindow, console: Gateway) ->
 
 def test_a_usual_limit_is_a_click(visit: MakeWindow, console: Gateway) -> None:
     alice = console.new_user(OPENING)
-    window = visit()
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(by=alice.id)
     page = window.open("/token/add")
 
     page.click("[data-preset='50']")
@@ -212,8 +204,7 @@ def test_a_usual_limit_is_a_click(visit: MakeWindow, console: Gateway) -> None:
 
 def test_an_image_goes_with_the_message(visit: MakeWindow, console: Gateway, upstream: FakeUpstream) -> None:
     alice = console.new_user(OPENING)
-    window = visit()
-    window.use_session(console.operator("session", user_id=alice.id))
+    window = visit(by=alice.id)
     page = window.open("/playground?model=gpt-4o-mini")
 
     page.set_input_files("[data-images]", {"name": "dot.png", "mimeType": "image/png", "buffer": b"\x89PNG"})

@@ -24,16 +24,14 @@ def carol(console: Gateway) -> int:
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_pages_are_accessible_and_fit(kept: KeepWindow, console: Gateway, carol: int, address: str) -> None:
-    window = kept()
-    window.use_session(console.operator("session", user_id=1))
+def test_pages_are_accessible_and_fit(kept: KeepWindow, carol: int, address: str) -> None:
+    window = kept(by=1)
     window.judge_in(LOOKS, address)
 
 
 def test_points_for_two_users_after_a_preview(visit: MakeWindow, console: Gateway) -> None:
     first, second = (console.operator("user", username=f"pair{number}", quota=500_000) for number in (1, 2))
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+    window = visit(by=1)
     page = window.open("/user?q=pair")
 
     expect(page.locator("[data-bulk-bar]")).to_be_hidden()
@@ -55,9 +53,8 @@ def test_points_for_two_users_after_a_preview(visit: MakeWindow, console: Gatewa
     expect(page.locator(f"#user-{first}")).to_contain_text("$3.00")
 
 
-def test_a_row_is_switched_and_its_menu_is_not_cut_off(visit: MakeWindow, console: Gateway, carol: int) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_a_row_is_switched_and_its_menu_is_not_cut_off(visit: MakeWindow, carol: int) -> None:
+    window = visit(by=1)
     page = window.open(f"/user?q={carol}")
     row = page.locator(f"#user-{carol}")
 
@@ -72,9 +69,8 @@ def test_a_row_is_switched_and_its_menu_is_not_cut_off(visit: MakeWindow, consol
     expect(page.locator("#dialog[open]")).to_have_count(0)
 
 
-def test_the_keyboard_keeps_its_place_where_an_answer_takes_it(visit: MakeWindow, console: Gateway, carol: int) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_the_keyboard_keeps_its_place_where_an_answer_takes_it(visit: MakeWindow, carol: int) -> None:
+    window = visit(by=1)
     page = window.open("/user?size=10")
 
     sorting = page.get_by_role("link", name="Requests", exact=True)
@@ -95,11 +91,8 @@ def test_the_keyboard_keeps_its_place_where_an_answer_takes_it(visit: MakeWindow
     expect(switch).to_have_text(was)
 
 
-def test_an_account_is_edited_in_the_drawer_and_the_filters_stay(
-    visit: MakeWindow, console: Gateway, carol: int
-) -> None:
-    window = visit()
-    window.use_session(console.operator("session", user_id=1))
+def test_an_account_is_edited_in_the_drawer_and_the_filters_stay(visit: MakeWindow, carol: int) -> None:
+    window = visit(by=1)
     page = window.open(f"/user?q={carol}")
 
     page.locator(f"#user-{carol}").get_by_role("link", name="Edit").click()
@@ -112,9 +105,8 @@ def test_an_account_is_edited_in_the_drawer_and_the_filters_stay(
     expect(page).to_have_url(re.compile(rf"/user\?q={carol}$"))
 
 
-def test_a_code_is_made_and_redeemed(visit: MakeWindow, console: Gateway, carol: int) -> None:
-    operator, user = visit(), visit()
-    operator.use_session(console.operator("session", user_id=1))
+def test_a_code_is_made_and_redeemed(visit: MakeWindow, carol: int) -> None:
+    operator, user = visit(by=1), visit(by=carol)
     page = operator.open("/redemption")
     page.click("[data-new]")
     page.fill("#drawer [name=name]", "welcome")
@@ -124,7 +116,6 @@ def test_a_code_is_made_and_redeemed(visit: MakeWindow, console: Gateway, carol:
     code = field.input_value()
     assert code not in operator.open("/redemption").content()
 
-    user.use_session(console.operator("session", user_id=carol))
     page = user.open("/topup")
     page.fill("#redeem [name=code]", code[:-1] + "x")
     page.click("#redeem button[type=submit]")
@@ -135,10 +126,8 @@ def test_a_code_is_made_and_redeemed(visit: MakeWindow, console: Gateway, carol:
     expect(page.locator("main .stat-value")).to_have_text("$1.20")
 
 
-def test_new_lines_of_the_log_appear_while_it_is_live(visit: MakeWindow, console: Gateway, carol: int) -> None:
-    user, operator = visit(), visit()
-    user.use_session(console.operator("session", user_id=carol))
-    operator.use_session(console.operator("session", user_id=1))
+def test_new_lines_of_the_log_appear_while_it_is_live(visit: MakeWindow, carol: int) -> None:
+    user, operator = visit(by=carol), visit(by=1)
     page = user.open("/log")
     expect(page.locator("#list")).to_contain_text("Nothing was logged in this time.")
     page.check("#live")
@@ -154,9 +143,8 @@ def test_new_lines_of_the_log_appear_while_it_is_live(visit: MakeWindow, console
     expect(page.locator("#drawer[open] .note")).to_contain_text("gift 2")
 
 
-def test_everything_works_without_script(visit: MakeWindow, console: Gateway, carol: int) -> None:
-    window = visit(script=False)
-    window.use_session(console.operator("session", user_id=1))
+def test_everything_works_without_script(visit: MakeWindow, carol: int) -> None:
+    window = visit(script=False, by=1)
     page = window.open(f"/user?q={carol}")
 
     page.check(f"#user-{carol} [name=ids]")

@@ -22,9 +22,8 @@ def skin(request: pytest.FixtureRequest, console: Gateway) -> Iterator[str]:
     console.operator("option", key="Theme", value="default")
 
 
-def test_each_look_fits_and_has_no_serious_finding(kept: KeepWindow, console: Gateway, skin: str) -> None:
-    window = kept()
-    window.use_session(console.operator("session", user_id=1))
+def test_each_look_fits_and_has_no_serious_finding(kept: KeepWindow, skin: str) -> None:
+    window = kept(by=1)
 
     for look in window.look_at_in(LOOKS, "/token"):
         expect(window.page.locator("html")).to_have_attribute("data-skin", skin)
@@ -33,10 +32,9 @@ def test_each_look_fits_and_has_no_serious_finding(kept: KeepWindow, console: Ga
         window.screenshot(f"skin-{skin}")
 
 
-def test_the_menu_leads_to_a_page_at_any_width(visit: MakeWindow, console: Gateway, skin: str) -> None:
+def test_the_menu_leads_to_a_page_at_any_width(visit: MakeWindow, skin: str) -> None:
     for width in (1440, 1000, 375):
-        window = visit(width=width)
-        window.use_session(console.operator("session", user_id=1))
+        window = visit(width=width, by=1)
         page = window.open("/token")
 
         if width == 375:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import Look, Window
+from tests.browser.chromium import Look
 from tests.browser.conftest import KeepWindow, MakeWindow
 from tests.fake_upstream import FakeUpstream
 from tests.server import ROOT_TOKEN, Gateway
@@ -35,26 +35,19 @@ def models(console: Gateway, upstream_process: FakeUpstream) -> None:
     console.wait_until_routed(ROOT_TOKEN, "gpt-4o-mini")
 
 
-def as_root(visit: MakeWindow, console: Gateway, **look: object) -> Window:
-    window = visit(**look)
-    window.use_session(console.operator("session", user_id=1))
-    return window
-
-
 def price_of(page: Page, model: str) -> str:
     return page.locator("tr", has=page.locator(f"text='{model}'")).locator("[data-label=Input]").inner_text().split()[0]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, console: Gateway, path: str) -> None:
-    window = kept()
-    window.use_session(console.operator("session", user_id=1))
+def test_pages_fit_and_have_no_serious_finding(kept: KeepWindow, path: str) -> None:
+    window = kept(by=1)
     window.judge_in(LOOKS, path, picture="system" + re.sub(r"\W+", "-", path))
     expect(window.page.locator("h1")).to_have_count(1)
 
 
-def test_a_group_of_settings_is_saved_in_its_place(visit: MakeWindow, console: Gateway) -> None:
-    page = as_root(visit, console).open("/setting/operation")
+def test_a_group_of_settings_is_saved_in_its_place(visit: MakeWindow) -> None:
+    page = visit(by=1).open("/setting/operation")
 
     page.fill("#id_general_RetryTimes", "101")
     page.keyboard.press("Enter")
@@ -69,8 +62,8 @@ def test_a_group_of_settings_is_saved_in_its_place(visit: MakeWindow, console: G
     expect(page).to_have_url(re.compile("/setting/operation$"))
 
 
-def test_a_text_is_seen_as_visitors_will_see_it(visit: MakeWindow, console: Gateway) -> None:
-    page = as_root(visit, console).open("/setting/other")
+def test_a_text_is_seen_as_visitors_will_see_it(visit: MakeWindow) -> None:
+    page = visit(by=1).open("/setting/other")
 
     page.fill("#id_about_About", "## Who we are\n<script>alert(1)</script>")
     page.click("#group-about button:has-text('Preview')")
@@ -78,8 +71,8 @@ def test_a_text_is_seen_as_visitors_will_see_it(visit: MakeWindow, console: Gate
     expect(page.locator("#preview-About h2")).to_have_text("Who we are")
 
 
-def test_a_trial_that_fails_says_so_beside_its_button(visit: MakeWindow, console: Gateway) -> None:
-    page = as_root(visit, console).open("/setting/system")
+def test_a_trial_that_fails_says_so_beside_its_button(visit: MakeWindow) -> None:
+    page = visit(by=1).open("/setting/system")
 
     page.fill("#id_oidc_OidcWellKnown", "http://127.0.0.1:9/none")
     page.click("text=Read the discovery address")
@@ -91,7 +84,7 @@ def test_a_trial_that_fails_says_so_beside_its_button(visit: MakeWindow, console
 
 @pytest.mark.parametrize("script", [True, False])
 def test_a_price_is_changed_through_its_preview(visit: MakeWindow, console: Gateway, script: bool) -> None:
-    page = as_root(visit, console, script=script).open("/prices?show=used")
+    page = visit(script=script, by=1).open("/prices?show=used")
     assert price_of(page, "gpt-4o-mini") == "$0.15"
 
     page.locator("tr", has=page.locator("text='gpt-4o-mini'")).locator("a:has-text('Edit')").click()
@@ -113,8 +106,8 @@ def test_a_price_is_changed_through_its_preview(visit: MakeWindow, console: Gate
     assert price_of(page, "gpt-4o-mini") == "$0.15"
 
 
-def test_chosen_prices_are_multiplied(visit: MakeWindow, console: Gateway) -> None:
-    page = as_root(visit, console).open("/prices?show=used")
+def test_chosen_prices_are_multiplied(visit: MakeWindow) -> None:
+    page = visit(by=1).open("/prices?show=used")
 
     expect(page.locator("#bulk")).to_be_hidden()
     page.locator("tr", has=page.locator("text='gpt-4o'")).first.locator("[data-pick]").check()
@@ -125,8 +118,8 @@ def test_chosen_prices_are_multiplied(visit: MakeWindow, console: Gateway) -> No
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_a_group_is_made_changed_and_deleted(visit: MakeWindow, console: Gateway, script: bool) -> None:
-    page = as_root(visit, console, script=script).open("/groups")
+def test_a_group_is_made_changed_and_deleted(visit: MakeWindow, script: bool) -> None:
+    page = visit(script=script, by=1).open("/groups")
 
     page.click("text=New group")
     page.fill("[name=name]", "trial")
@@ -141,8 +134,8 @@ def test_a_group_is_made_changed_and_deleted(visit: MakeWindow, console: Gateway
     expect(page.locator("tr", has=page.locator("text='trial'"))).to_have_count(0)
 
 
-def test_variables_are_found_while_typing(visit: MakeWindow, console: Gateway) -> None:
-    page = as_root(visit, console).open("/runtime")
+def test_variables_are_found_while_typing(visit: MakeWindow) -> None:
+    page = visit(by=1).open("/runtime")
 
     page.fill("#variables >> xpath=.. >> [name=q]", "SESSION_SECRET")
 
