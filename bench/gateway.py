@@ -80,7 +80,7 @@ class Gateway:
         self._process = self.processes.start(self.name, command, self.core, self.environment, cwd=self.tree)
         wait_for(self.plain, self._process, self.processes, self.name)
         self.cold_start = time.monotonic() - began
-        self.idle = machine.resident(self.pid, "VmRSS")
+        self.idle = machine.resident(self.pid)
 
     def _seeded(self, *upstreams: str) -> dict[str, str]:
         """Make the tables and what stands in them; on SQLite once for all gateways of a checkout, and copied."""

@@ -91,14 +91,23 @@ def descendants(pid: int) -> list[int]:
     return sorted(found)
 
 
-def resident(pid: int, field: str = "VmHWM") -> int:
-    """Bytes resident in a process and its children, each at its own peak (VmHWM) or now (VmRSS)."""
-    total = 0
-    for one in (pid, *descendants(pid)):
-        for line in Path(f"/proc/{one}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                total += int(line.split()[1]) * 1024
-    return total
+def resident(pid: int) -> int:
+    """Bytes resident now in a process and its children; a page they share counts once (PSS)."""
+    return sum(_figure(f"/proc/{one}/smaps_rollup", "Pss") for one in (pid, *descendants(pid)))
+
+
+def peak(pid: int) -> int:
+    """As `resident`, and what each had more at its own peak."""
+    status = [f"/proc/{one}/status" for one in (pid, *descendants(pid))]
+    return resident(pid) + sum(_figure(path, "VmHWM") - _figure(path, "VmRSS") for path in status)
+
+
+def _figure(path: str, name: str) -> int:
+    """A figure of /proc, there in kB, in bytes."""
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def open_files(pid: int) -> list[int]:

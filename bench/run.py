@@ -63,11 +63,11 @@ class Run:
     def close(self) -> None:
         """What memory stays, and whether the books are exact."""
         for side in self.gateways:
-            side.subject.peak = max(side.subject.peak, machine.resident(side.pid))
+            side.subject.peak = max(side.subject.peak, machine.peak(side.pid))
         time.sleep(min(SETTLE, self.options.seconds))
         for side in self.gateways:
             subject = side.subject
-            subject.after = machine.resident(side.pid, "VmRSS")
+            subject.after = machine.resident(side.pid)
             assert side.gateway is not None
             if subject.billed:
                 verdict = books.check(side.gateway.database, side.answered, side.cut_off, side.streamed)

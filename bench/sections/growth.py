@@ -24,7 +24,7 @@ def measure(run: Run) -> None:
                 if point.calls == point.refused:
                     return  # nothing is answered any more, which the books tell
                 rate, done = point.rate, done + point.calls
-            side.subject.growth[done] = machine.resident(side.pid, "VmRSS")
+            side.subject.growth[done] = machine.resident(side.pid)
             say(f"{side.subject.title}, {done:,} calls: {side.subject.growth[done] / MB:.1f} MB")
 
 

@@ -45,14 +45,14 @@ def _held(place: Place, kind: str, count: int) -> dict[str, object]:
     problems = [f"{count:,} slow streams: {problem}" for problem in verdict.problems]
     if told["lost"]:
         problems.append(f"{count:,} slow streams: {told['lost']:,} events lost")
-    say(f"{told['most_open']:,} slow streams open: {megabytes(machine.resident(gateway.pid))}")
+    say(f"{told['most_open']:,} slow streams open: {megabytes(machine.peak(gateway.pid))}")
     return {
         **told,
         "database": database.version,
         "workers": WORKERS,
         "idle": gateway.idle,
-        "peak": machine.resident(gateway.pid),
-        "after": machine.resident(gateway.pid, "VmRSS"),
+        "peak": machine.peak(gateway.pid),
+        "after": machine.resident(gateway.pid),
         "busiest_files": max((max(each, default=0) for each in files), default=0),
         "books": str(verdict),
         "problems": problems,

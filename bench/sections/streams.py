@@ -28,11 +28,11 @@ def _open(run: Run, side: Side, count: int) -> None:
     subject = side.subject
     run.pin(side)
     if side.gateway:
-        subject.peak = max(subject.peak, machine.resident(side.pid))
+        subject.peak = max(subject.peak, machine.peak(side.pid))
         machine.forget_peak(side.pid)
     told = load.streams(side.paced, count, run.place.load_core)
     if side.gateway:
-        told["peak"] = machine.resident(side.pid)
+        told["peak"] = machine.peak(side.pid)
         subject.peak = max(subject.peak, told["peak"])
     side.streamed += count
     subject.streams.append(told)
