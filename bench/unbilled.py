@@ -1,8 +1,8 @@
 """The gateway without its books, for the bench alone: what is not done here is what the billing tax is the price of.
 
-`python bench/unbilled.py serve …` is `manage.py serve …` with this application in place of config.asgi's: the same
-server, relay, keys, routes and prices worked out, but every hold is granted and every settlement taken at once, in
-memory, and nothing of it is written. No setting of the product does that.
+`python bench/unbilled.py serve …` is `manage.py serve …` with these books in place of billing's: the same server,
+relay, keys, routes and prices worked out, but every hold is granted and every settlement taken at once, in memory, and
+nothing of it is written. No setting of the product does that.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import Any
 
 from billing.batch import Entry, Failure, Hold, Outcome, Progress, Verdict
-
-NAME = "bench.unbilled:application()"
 
 
 def granted(entry: Entry) -> Outcome:
@@ -27,10 +24,9 @@ def granted(entry: Entry) -> Outcome:
     return Outcome(Verdict.GRANTED, entry.charge or 0)
 
 
-def application() -> Any:
-    """The switchboard of config/asgi.py, whose workers will keep no books."""
-    import config.asgi  # sets Django up; a worker's parts are made only when the server starts
-    from billing.books import Books
+def without_books() -> None:
+    """The workers that this process forks will keep no books."""
+    from billing.books import Books  # models can be imported only now
     from relay import worker
 
     class Unbilled(Books):
@@ -62,7 +58,6 @@ def application() -> Any:
             return True
 
     vars(worker)["Books"] = Unbilled
-    return config.asgi.application
 
 
 def main() -> None:
@@ -71,9 +66,7 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     django.setup()
-    from config.management.commands import serve
-
-    serve.APPLICATION = NAME
+    without_books()
     execute_from_command_line(sys.argv)
 
 

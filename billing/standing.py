@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +73,16 @@ _watch = Watch()
 def keep() -> None:
     """Call at a thread's start: from now on its connection to the main database is its own."""
     connection.close()
-    options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "pool"}
+    out_of_pool(connection)
     if connection.vendor == "mysql":
-        options = {"read_timeout": ANSWER, "write_timeout": ANSWER, **options}
+        options = connection.settings_dict["OPTIONS"]
+        options.setdefault("read_timeout", ANSWER)
+        options.setdefault("write_timeout", ANSWER)
+
+
+def out_of_pool(connection: BaseDatabaseWrapper) -> None:
+    """From now on this object connects by itself; others of its database go on as they are."""
+    options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "pool"}
     connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
 
 

@@ -9,10 +9,14 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+import django
+from django.apps import apps
 from django.conf import settings
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 
-console = get_asgi_application()
+if not apps.ready:  # `manage.py serve` has set up everything, its log as well
+    django.setup(set_prefix=False)
+console = ASGIHandler()
 
 from config import frontend, intake  # noqa: E402
 from config.client_ip import came_over_tls  # noqa: E402
@@ -25,11 +29,6 @@ from relay.realtime import front as realtime  # noqa: E402
 from relay.worker import Worker  # noqa: E402
 from telemetry import front  # noqa: E402
 from telemetry.watch import Watch  # noqa: E402
-
-if settings.SENTRY_DSN:
-    from telemetry import sentry
-
-    sentry.start()
 
 MOST_AT_ONCE = 64  # requests in Django at a time; each may hold a thread and a database connection
 
@@ -86,6 +85,10 @@ class Application:
 
     def _started(self) -> Relay:
         if self._relay is None:
+            if settings.SENTRY_DSN:
+                from telemetry import sentry
+
+                sentry.start()
             self._worker = Worker()
             self._worker.start()
             self._relay = Relay(self._worker)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +29,6 @@ NAMES: dict[
 ] = {}  # every variable that was asked for, and its example; what the documentation is checked against
 SECRETS: set[str] = set()  # those among them that have a `_FILE` form
 DOTENV = "ONE_API_DOTENV"  # names that came from .env, for the processes that inherit them
-SERVED = "ONE_API_SERVED"  # names that `manage.py serve` set for its workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _raw(name: str, example: str, default: object = "", *, hidden: bool = False)
     value = os.environ.get(name, "").strip()
     source = ""
     if value:
-        source = "serve" if name in _listed(SERVED) else ".env" if name in _listed(DOTENV) else "environment"
+        source = ".env" if name in _listed(DOTENV) else "environment"
     READ[name] = Variable(name, source, "" if hidden else value, "" if default is None else str(default), hidden)
     return value
 
@@ -182,15 +181,11 @@ def parsed(name: str, parse: Callable[[str], T], *, example: str, hidden: bool =
         raise BadVariable(name, str(error), example) from None
 
 
-def handed_on(name: str) -> str:
-    """A value that `manage.py serve` gives its workers; not a variable for users."""
-    return os.environ.get(name, "")
-
-
-def for_child(changes: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process that takes this one's place or is started by it."""
-    new = sorted(name for name, value in changes.items() if os.environ.get(name) != value)
-    return {**os.environ, **changes, SERVED: ",".join(new)}
+def chosen(name: str, value: str) -> None:
+    """`manage.py serve` takes this value for a variable, wherever it has it from."""
+    read = READ[name]
+    if value != read.value:
+        READ[name] = replace(read, source="serve", value=value)
 
 
 def _shown(value: str) -> str:

@@ -16,14 +16,15 @@ from collections.abc import Container
 from typing import Any
 
 import httptools
+from django.conf import settings
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from config import draining, env
+from config import draining
 from config.cycle import Cycle, target
 
-HEAD_TIMEOUT = float(env.handed_on("HEAD_TIMEOUT") or 30)  # seconds, as all times here
-BODY_TIMEOUT = float(env.handed_on("BODY_TIMEOUT") or 30)
+HEAD_TIMEOUT: float = settings.HEAD_TIMEOUT  # seconds, as all times here
+BODY_TIMEOUT: float = settings.BODY_TIMEOUT
 MOST_HEAD = 64 * 1024  # bytes of a request line with its headers; also of what follows a chunked body
 MOST_LINES = 256  # headers of one request
 CALLER_LOOK = 0.5  # between two looks whether a caller is still there who cannot be read from meanwhile

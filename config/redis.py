@@ -37,6 +37,11 @@ class Redis:
         """A blocking client, one a process, usable from all threads; connects when it is first used."""
         return _client(self)
 
+    def let_go(self) -> None:
+        """Before a fork: the processes that come of it make clients of their own."""
+        self.client().close()
+        _client.cache_clear()
+
     def async_client(self) -> redis.asyncio.Redis:
         """A client of its own for one event loop; the caller closes it."""
         import redis.asyncio as aio

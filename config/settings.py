@@ -41,8 +41,7 @@ FRONTEND_BASE_URL = env.address("FRONTEND_BASE_URL", schemes=("http", "https"), 
 )
 TRUSTED_PROXIES = env.parsed("TRUSTED_PROXIES", client_ip.networks, example="127.0.0.1,10.0.0.0/8") or ()
 THEME = env.text("THEME", "default", example="berry")
-WORKER_PROCESSES = int(env.handed_on("ONE_API_WORKERS") or 1)  # of this node
-START_TIME = int(env.handed_on("ONE_API_STARTED") or time.time())  # the same in all workers of one start
+START_TIME = int(time.time())  # the same in all workers of one start, which are forked later
 
 # --- log --------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from django.db import DatabaseError, OperationalError, connections
 from accounts import services as accounts
 from accounts.names import PASSWORD_LENGTHS
 from accounts.refusals import BadPassword, BadRootToken
+from billing import standing
 from config.checks import TAG
 from config.logging import mask
 from config.migrating import StillMigrating, locked, migrate, pending
@@ -49,6 +50,15 @@ def prepare() -> None:
     _greet_redis()
 
 
+def let_go() -> None:
+    """Leave nothing that the processes forked from this one would share: each makes connections of its own."""
+    for alias in connections:
+        connections[alias].close()
+        del connections[alias]
+    if settings.REDIS is not None:
+        settings.REDIS.let_go()
+
+
 def _run_checks() -> None:
     found = checks.run_checks(tags=[TAG])  # the other checks are about code, and import every view
     for message in found:
@@ -62,7 +72,7 @@ def _run_checks() -> None:
 def _reach(alias: str) -> None:
     """Wait for the database to answer. Without the pool here, whose time limit hides why a connection failed."""
     connection = connections[alias]
-    connection.settings_dict["OPTIONS"].pop("pool", None)
+    standing.out_of_pool(connection)
     deadline = time.monotonic() + DATABASE_WAIT
     told = False
     while True:

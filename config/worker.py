@@ -10,29 +10,28 @@ import time
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
 from uvicorn.server import Server as UvicornServer
 from uvicorn_worker import UvicornWorker
 
-from config import draining, env
-from config.logging import Written, configuration, configure
+from config import draining
 from config.protocol import Protocol
-from telemetry import board
+from telemetry import board, calls, ledger
 
 KEEP_ALIVE = 75  # seconds an idle connection stays open; longer than the 60 s of usual balancers in front
 BACKLOG = 2048  # connections the kernel keeps waiting
 HEADERS = 64 * 1024  # bytes of request line and headers, where h11 parses
-DRAIN = int(env.handed_on("DRAIN_TIMEOUT") or 0)  # seconds between SIGTERM and the closing of the door
+DRAIN = settings.DRAIN_TIMEOUT  # seconds between SIGTERM and the closing of the door
 
 
 class Logger(GunicornLogger):
-    """The supervisor's lines go where everybody's go. It loads no Django settings, so it is told by the environment."""
+    """The supervisor's lines go where everybody's go."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
-        configure(configuration(folder=env.handed_on("LOG_DIR"), written=Written.configured(), debug=False, sql=False))
         self.error_log.handlers = []
         self.error_log.propagate = True
 
@@ -73,7 +72,7 @@ class Worker(UvicornWorker):
         "server_header": False,
         "proxy_headers": False,  # config.client_ip decides whom to believe
         "timeout_keep_alive": KEEP_ALIVE,
-        "timeout_graceful_shutdown": int(env.handed_on("GRACEFUL_TIMEOUT") or 30),
+        "timeout_graceful_shutdown": settings.GRACEFUL_TIMEOUT,
         "backlog": BACKLOG,
         "h11_max_incomplete_event_size": HEADERS,
         "ws_per_message_deflate": False,  # sound in base64 gains little, and each session would keep a dictionary
@@ -81,15 +80,17 @@ class Worker(UvicornWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        board.prepare(int(env.handed_on("ONE_API_WORKERS") or 1))
+        board.prepare(self.cfg.workers)
         self._slot = board.reserve()
         logging.getLogger(
             "uvicorn.error"
         ).propagate = True  # its handlers are the supervisor's, of which there are none
 
     def init_process(self) -> None:
-        """As the parent, once it is settled where this process counts: the application is imported in there."""
+        """As the parent, once it is settled where this process counts."""
         board.take(self._slot)
+        calls.take_over()
+        ledger.take_over()
         super().init_process()
 
     async def _serve(self) -> None:

@@ -53,37 +53,45 @@ class Board:
 
 
 class _Here:
-    """What this process counts on: the board its supervisor made, or one of its own where there is none."""
+    """What this process counts on: a slot of the board its supervisor made, or a board of its own."""
 
+    shared: Board | None = None
+    workers: int = 1
     board: Board | None = None
     cells: memoryview | None = None
 
 
 def prepare(workers: int) -> None:
     """By the supervisor, before the first fork. Room for a second generation of workers beside the first."""
-    if _Here.board is None:
-        _Here.board = Board(2 * workers + 4)
+    if _Here.shared is None:
+        _Here.shared, _Here.workers = Board(2 * workers + 4), workers
 
 
 def reserve() -> int | None:
-    assert _Here.board is not None
-    return _Here.board.reserve()
+    assert _Here.shared is not None
+    return _Here.shared.reserve()
+
+
+def workers() -> int:
+    """How many processes of this node the supervisor was told to run."""
+    return _Here.workers
 
 
 def take(slot: int | None) -> None:
-    """By a worker, before it imports anything that counts. None: it counts for itself."""
+    """By a worker, before it serves. None: it counts for itself."""
     if slot is None:
-        _Here.board = None
+        _Here.board, slot = Board(1), 0
     else:
-        assert _Here.board is not None
-        _Here.cells = _Here.board.take(slot)
+        _Here.board = _Here.shared
+    assert _Here.board is not None
+    _Here.cells = _Here.board.take(slot)
 
 
 def cells() -> memoryview:
-    """The cells this process counts in."""
+    """The cells this process counts in; until it takes a slot, its own."""
     if _Here.cells is None:
-        _Here.board = Board(1)
-        _Here.cells = _Here.board.take(0)
+        take(None)
+    assert _Here.cells is not None
     return _Here.cells
 
 

@@ -28,9 +28,20 @@ _CHARGED, _UNCOLLECTED = families.CHARGED.at(), families.UNCOLLECTED.at()
 _COLUMN = {outcome: FIRST_OUTCOME + i for i, outcome in enumerate(OUTCOMES)}
 _LEFT = 499
 
-# What a worker that had this slot before us left unfinished is over, and its streams have failed.
-_cells[_OVER] = _cells[_BEGUN]
-_cells[_STREAM_FAILED] = _cells[_STREAMS_BEGUN] - _cells[_STREAM_WELL] - _cells[_STREAM_LEFT]
+
+def take_over() -> None:
+    """Count in the slot that the board has for this process now, and go on from what a worker before us counted there.
+
+    What that one left unfinished is over, and its streams have failed. Before the first call of the process.
+    """
+    global _cells  # noqa: PLW0603 (read with every call, so it is no attribute of anything)
+    _cells = board.cells()
+    _cells[_OVER] = _cells[_BEGUN]
+    _cells[_STREAM_FAILED] = _cells[_STREAMS_BEGUN] - _cells[_STREAM_WELL] - _cells[_STREAM_LEFT]
+    _rows.clear()
+    for first in range(CHANNELS, CHANNELS + ROWS * COLUMNS, COLUMNS):
+        if _cells[first]:
+            _rows[_cells[first]] = first
 
 
 def kind(dialect: str, mode: str) -> int:
@@ -91,11 +102,7 @@ def retried(reason: str) -> None:
 
 # --- channels ---------------------------------------------------------------------------------------------------------
 
-_rows: dict[int, int] = {
-    _cells[first]: first
-    for first in range(CHANNELS, CHANNELS + ROWS * COLUMNS, COLUMNS)
-    if _cells[first]  # a worker that had this slot before us made it
-}
+_rows: dict[int, int] = {}  # the first cell of each channel's
 
 
 def row(channel_id: int) -> int:

@@ -14,7 +14,12 @@ _AWAY, _REFUSED = (families.BATCH_FAILURES.at(reason) for reason in families.FAI
 _IN_A_ROW, _GIVEN_UP = families.IN_A_ROW.at(), families.GIVEN_UP.at()
 _SWEPT = families.SWEPT.at()
 
-_cells[_IN_A_ROW] = 0  # whoever had this slot before us has gone
+
+def take_over() -> None:
+    """As `calls.take_over`; what the worker before us could not write in a row is no longer true."""
+    global _cells  # noqa: PLW0603 (as there)
+    _cells = board.cells()
+    _cells[_IN_A_ROW] = 0
 
 
 def written(entries: int, began: float, oldest: float) -> None:

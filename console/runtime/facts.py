@@ -25,6 +25,7 @@ from jobs.leases import OK, State
 from jobs.schedule import Job
 from jobs.table import JOBS
 from notices.models import OutboxMessage, OutboxStatus
+from telemetry import board
 
 SOURCES: dict[str, tuple[str, str | Promise]] = {
     "environment": ("info", gettext_lazy("environment")),
@@ -174,6 +175,6 @@ def versions() -> Sequence[tuple[str | Promise, str]]:
         ("Python", platform.python_version()),
         (_("System"), platform.platform(terse=True)),
         (_("Node"), _("master") if settings.IS_MASTER else _("slave")),
-        (_("Processes that serve"), str(settings.WORKER_PROCESSES)),
+        (_("Processes that serve"), str(board.workers())),
         (_("This process"), str(os.getpid())),
     )

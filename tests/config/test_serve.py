@@ -62,7 +62,7 @@ def process(folder: Path, command: list[str], port: int, **variables: str):
         running = subprocess.Popen(
             [sys.executable, *command],
             cwd=folder,
-            env={**clean, "PYTHONPATH": f"{ROOT}:{folder}", **variables},
+            env={**clean, "PYTHONPATH": f"{ROOT}:{folder}", "DJANGO_SETTINGS_MODULE": "config.settings", **variables},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -85,21 +85,30 @@ def test_what_came_from_dotenv_is_told_also_in_processes_that_inherit_it(
 
     env.load_file(tmp_path)
     try:
-        child = env.for_child({"LOG_DIR": "/logs"})
-        monkeypatch.setenv(env.SERVED, child[env.SERVED])
-        monkeypatch.setenv("LOG_DIR", "/logs")
-        for name in ("HOLD_TTL", "PORT", "LOG_DIR"):
+        inherited = os.environ[env.DOTENV]
+        for name in ("HOLD_TTL", "PORT"):
             env.text(name, example="1")
     finally:
         os.environ.pop("HOLD_TTL", None)
         os.environ.pop(env.DOTENV, None)
 
-    assert child[env.DOTENV] == "HOLD_TTL"
-    assert {name: one.source for name, one in variables.items()} == {
-        "HOLD_TTL": ".env",
-        "PORT": "environment",
-        "LOG_DIR": "serve",
-    }
+    assert inherited == "HOLD_TTL"
+    assert {name: one.source for name, one in variables.items()} == {"HOLD_TTL": ".env", "PORT": "environment"}
+
+
+def test_what_serve_chose_is_told_to_be_its_own(
+    variables: dict[str, env.Variable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("LOG_DIR", "/var/log")
+    for name in ("TZ", "LOG_DIR"):
+        env.text(name, example="1")
+
+    env.chosen("LOG_DIR", "/srv/log")
+    env.chosen("TZ", "UTC")
+
+    told = {name: (one.value, one.source) for name, one in variables.items()}
+    assert told == {"TZ": ("UTC", "environment"), "LOG_DIR": ("/srv/log", "serve")}
 
 
 def test_a_dotenv_changed_after_the_start_is_told(

@@ -1,4 +1,4 @@
-"""`manage.py serve`: make the databases ready, make root at the first start, then become the server.
+"""`manage.py serve`: make the databases ready, make root at the first start, then be the server.
 
 The flags of the reference (`--port`, `--log-dir`, `--version`) mean what they mean there; PORT wins over `--port`.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import connections
 
 from backups import lock, places
 from backups.refusals import InUse
+from billing import tokens
 from config import env, startup
 from config.logging import configuration, configure, prepare_folder
 from config.version import VERSION
@@ -47,6 +48,7 @@ class Command(BaseCommand):
             sys.exit(f"--port: {port} is not between 1 and 65535.")
         folder = options["log_dir"] if options["log_dir"] is not None else settings.LOG_DIR or "logs"
         log_dir = str(Path(folder).absolute()) if folder else ""
+        env.chosen("LOG_DIR", log_dir)
         try:
             if log_dir:
                 prepare_folder(log_dir)
@@ -70,28 +72,14 @@ class Command(BaseCommand):
             sys.exit(str(refusal))
         if told:
             self.stdout.write(told)
-        connections.close_all()
+        startup.let_go()
         workers = 1 if options["server"] == "daphne" else options["workers"] or settings.WORKERS or _workers()
-        environment = env.for_child(
-            {
-                "DJANGO_SETTINGS_MODULE": "config.settings",
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), env.handed_on("PYTHONPATH")])),
-                "LOG_DIR": log_dir,
-                "ONE_API_STARTED": str(settings.START_TIME),
-                "ONE_API_WORKERS": str(workers),
-                "GRACEFUL_TIMEOUT": str(settings.GRACEFUL_TIMEOUT),
-                "DRAIN_TIMEOUT": str(settings.DRAIN_TIMEOUT),
-                "HEAD_TIMEOUT": f"{settings.HEAD_TIMEOUT:g}",
-                "BODY_TIMEOUT": f"{settings.BODY_TIMEOUT:g}",
-            }
-        )
-        if options["server"] == "daphne":
-            command = _daphne(options["host"], port)
-        else:
-            command = _gunicorn(options["host"], port, workers)
         self.stdout.write(f"One API {VERSION} on http://{options['host']}:{port} with {workers} worker(s)")
-        self.stdout.flush()
-        os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
+        self.stdout.flush()  # what is still in the buffer, every worker would write
+        if options["server"] == "daphne":
+            _daphne(options["host"], port)
+        else:
+            _gunicorn(options["host"], port, workers)
 
 
 def _workers() -> int:
@@ -99,16 +87,34 @@ def _workers() -> int:
     return 1 if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else min(os.cpu_count() or 1, MOST_WORKERS)
 
 
-def _gunicorn(host: str, port: int, workers: int) -> list[str]:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return [
-        *("-m", "gunicorn", APPLICATION),
-        *("--bind", address, "--workers", str(workers), "--worker-class", "config.worker.Worker"),
-        *("--backlog", "2048", "--keep-alive", "75", "--timeout", str(HANG + settings.GRACEFUL_TIMEOUT)),
-        *("--graceful-timeout", str(settings.DRAIN_TIMEOUT + settings.GRACEFUL_TIMEOUT + SETTLE)),
-        *("--logger-class", "config.worker.Logger", "--no-control-socket"),
-    ]
+def _gunicorn(host: str, port: int, workers: int) -> None:
+    from config.supervisor import Supervisor
+
+    if workers > 1:
+        _load_for_all()
+    Supervisor(
+        APPLICATION,
+        {
+            "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
+            "workers": workers,
+            "worker_class": "config.worker.Worker",
+            "logger_class": "config.worker.Logger",
+            "backlog": 2048,
+            "keepalive": 75,
+            "timeout": HANG + settings.GRACEFUL_TIMEOUT,
+            "graceful_timeout": settings.DRAIN_TIMEOUT + settings.GRACEFUL_TIMEOUT + SETTLE,
+            "control_socket_disable": True,
+        },
+    ).run()
 
 
-def _daphne(host: str, port: int) -> list[str]:
-    return ["-m", "daphne", "-b", host, "-p", str(port), "--no-server-name", "-v", "0", APPLICATION]
+def _load_for_all() -> None:
+    """Vocabularies and pages: a second, 140 MB. A single worker starts sooner and loads them beside its first calls."""
+    tokens.warm()
+    import_module(settings.ROOT_URLCONF)
+
+
+def _daphne(host: str, port: int) -> None:
+    from daphne.cli import CommandLineInterface
+
+    CommandLineInterface().run(["-b", host, "-p", str(port), "--no-server-name", "-v", "0", APPLICATION])
