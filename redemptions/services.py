@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.models import User
@@ -85,11 +85,12 @@ def create_codes(
     expires_at: int = 0,
     per_user: int = 0,
     most: int = LARGEST_BATCH,
+    once: str = "",
 ) -> list[str]:
     """`count` new codes of `quota` points each; returns them. Raises BadCode.
 
     Unix second `expires_at` is the first at which they are refused. `per_user` codes of `batch` are what one user may
-    redeem. 0 is no limit.
+    redeem. 0 is no limit. `once` names the order: repeated by the same person, it returns what it has made.
     """
     if count <= 0:
         raise BadCode("兑换码个数必须大于0")
@@ -99,9 +100,13 @@ def create_codes(
     batch = clean_text(batch.strip(), "batch", BATCH_LENGTH)
     if per_user < 0 or expires_at < 0 or (per_user and not batch):
         raise BadCode("无效的参数")
-    keys = [secrets.token_hex(16) for _ in range(count)]
+    told = {"batch": batch, "expires_at": expires_at, "per_user": per_user}
+    if once:
+        keys = _keys_of([once, actor.user_id, name, quota, *told.values()], count)
+    else:
+        keys = [secrets.token_hex(16) for _ in range(count)]
     now = int(time.time())
-    Redemption.objects.bulk_create(
+    rows = [
         Redemption(
             user_id=actor.user_id,
             key=key,
@@ -114,10 +119,23 @@ def create_codes(
             per_user=per_user,
         )
         for key in keys
-    )
-    told = {"batch": batch, "expires_at": expires_at, "per_user": per_user}
+    ]
+    try:
+        with transaction.atomic():
+            Redemption.objects.bulk_create(rows)
+    except IntegrityError:
+        made = Redemption.objects.filter(key_digest__in=[row.key_digest for row in rows])
+        there = set(made.values_list("key_digest", flat=True))
+        if not once or not there:
+            raise
+        return [row.key for row in rows if row.key_digest in there]
     record(actor, "redemption.create", "redemptions", name=name, count=count, quota=quota, **_given(told))
     return keys
+
+
+def _keys_of(order: Sequence[object], count: int) -> list[str]:
+    """The same for the same order, and for nobody to work out who has not the deployment's secret."""
+    return [digest("redemption order", repr([*order, number]))[:32] for number in range(count)]
 
 
 def find_code(code_id: int, *, lock: bool = False) -> Redemption:

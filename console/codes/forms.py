@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.fields import MomentField, QuotaField, SearchInput
 from console.formats import datetime_of
+from console.once import OnceForm
 from options.registry import Options
 from redemptions.listing import CodeFilter, State, batches
 from redemptions.models import Redemption, RedemptionStatus
@@ -92,7 +93,7 @@ class CodeForm(forms.Form):
         return 0 if moment is None else int(moment.timestamp())
 
 
-class NewCodesForm(CodeForm):
+class NewCodesForm(OnceForm, CodeForm):
     count = forms.IntegerField(label=_("How many codes"), min_value=1, max_value=MOST_AT_ONCE, initial=1)
     per_user = forms.IntegerField(
         label=_("Codes of this batch that one user may redeem"),

@@ -56,6 +56,7 @@ def add(request: HttpRequest) -> HttpResponse:
                 expires_at=form.expires_at,
                 per_user=typed["per_user"] or 0,
                 most=services.MOST_AT_ONCE,
+                once=typed["once"],
             )
         except (CodeRefused, Refused) as refusal:
             form.add_error(None, words(refusal))

@@ -18,8 +18,9 @@ from accounts.refusals import Refused
 from billing.services import QuotaOutOfRange
 from console.guards import page
 from console.http import signed_in
+from console.once import OnceForm
 from console.respond import back, go, respond
-from console.users.forms import BulkGroupForm, BulkPlainForm, BulkQuotaForm, OnceForm, UsersFilter
+from console.users.forms import BulkGroupForm, BulkPlainForm, BulkQuotaForm, UsersFilter
 from console.users.words import words
 from options import services as option_services
 from options.registry import Options

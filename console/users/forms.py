@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -15,12 +14,12 @@ from accounts.finding import BINDINGS, UserFilter
 from accounts.models import Role, User, UserStatus
 from accounts.names import NAME_LENGTH, PASSWORD_LENGTHS
 from console.fields import QuotaField, SearchInput
+from console.once import OnceForm
 from options.registry import MAX_QUOTA, Options
 
 ROLES = [(str(role.value), role.label) for role in (Role.COMMON, Role.ADMIN, Role.ROOT)]
 STATUSES = [(str(status.value), status.label) for status in (UserStatus.ENABLED, UserStatus.DISABLED)]
 BINDING_NAMES = {"email": _("E-mail"), "github": "GitHub", "wechat": _("WeChat"), "lark": _("Lark"), "oidc": "OIDC"}
-ONCE_LENGTH = 32  # characters
 
 
 def idle_choices() -> list[tuple[str, str]]:
@@ -118,16 +117,6 @@ class NewUserForm(UserForm):
         super().__init__(*args, **kwargs)
         self.fields["role"].choices = [pair for pair in ROLES if int(pair[0]) < by.role]  # type: ignore[attr-defined]
         self.fields["quota"].set_unit(kwargs["options"])  # type: ignore[attr-defined]
-
-
-class OnceForm(forms.Form):
-    """`once` names this very form, so that it acts once though it is sent twice."""
-
-    once = forms.CharField(widget=forms.HiddenInput, max_length=ONCE_LENGTH, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["once"].initial = secrets.token_hex(ONCE_LENGTH // 2)
 
 
 class QuotaForm(OnceForm):

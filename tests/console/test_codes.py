@@ -112,6 +112,23 @@ def test_new_codes_are_shown_once_and_can_be_downloaded(at_adam: Client, adam: U
     assert sorted(lines) == sorted(code.key for code in codes)
 
 
+def test_a_form_that_is_sent_twice_makes_its_codes_once(at_adam: Client) -> None:
+    """A page without scripts keeps nobody from a second click; another name or count is another order."""
+    (once,) = re.findall(r'name="once" value="(\w{32})"', text_of(at_adam.get("/redemption/add")))
+    fields = {"name": "spring", "quota_0": "100", "quota_1": "points", "count": "3", "once": once}
+
+    first, second = (text_of(at_adam.post("/redemption/add", fields)) for _ in range(2))
+
+    codes = [code.key for code in Redemption.objects.all()]
+    assert len(codes) == 3
+    assert all(code in first and code in second for code in codes)
+    assert AuditEntry.objects.filter(action="redemption.create").count() == 1
+    at_adam.post("/redemption/add", {**fields, "name": "may"})
+    assert Redemption.objects.count() == 6
+    at_adam.post("/redemption/add", {**fields, "once": ""})
+    assert Redemption.objects.count() == 9
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -14,6 +14,22 @@ from redemptions.services import CodeMissing
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_order_that_is_sent_twice_at_once_makes_its_codes_once() -> None:
+    def order() -> list[str]:
+        try:
+            return services.create_codes(SYSTEM, name="spring", count=50, quota=100, once="a" * 32)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        told = [one.result() for one in [threads.submit(order) for _ in range(4)]]
+
+    assert told == [told[0]] * 4
+    assert sorted(told[0]) == sorted(Redemption.objects.values_list("key", flat=True))
+    assert len(set(told[0])) == 50
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_edit_that_meets_the_deletion_finds_no_code() -> None:
     services.create_codes(SYSTEM, name="spring", count=1, quota=100)
     number = Redemption.objects.get().pk
